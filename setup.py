@@ -22,6 +22,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
+from setuptools.modified import newer
 
 DEBUG = os.environ.get("FASTSERVE_DEBUG", "0") != "0"
 ANNOTATE = os.environ.get("FASTSERVE_ANNOTATE", "0") != "0"
@@ -100,12 +101,16 @@ class BuildExt(build_ext):
         """Turns the .pyx files into C below build/, several at a time."""
         from Cython.Build import cythonize
 
+        folder = "build/cython-debug" if DEBUG else "build/cython"
+        made = glob(f"{folder}/fastserve/protocols/*.c")
+        # Cython looks at the age of .pyx and .pxd files, not at the directives.
+        outdated = any(newer("setup.py", file) for file in made)
         translated = cythonize(
             self.extensions,
-            build_dir="build/cython-debug" if DEBUG else "build/cython",
+            build_dir=folder,
             compiler_directives=DIRECTIVES,
             nthreads=self.parallel,
-            force=self.force or ANNOTATE,
+            force=self.force or ANNOTATE or outdated,
             annotate=ANNOTATE,
             emit_linenums=DEBUG,
             quiet=True,

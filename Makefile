@@ -1,0 +1,84 @@
+# make serve: the example application on http://127.0.0.1:8000
+# make test:  what a change must pass
+PYTHON ?= python3
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+
+# Tests run against the installed package: Python leaves the working directory, and
+# with it ./fastserve, off the path; child processes inherit this.
+export PYTHONSAFEPATH = 1
+
+SOURCES := $(shell find fastserve csrc vendor setup.py pyproject.toml README.md \
+	-type f ! -name '*.so' ! -path '*/__pycache__/*')
+SUITE   := $(wildcard $(addprefix tests/,unit wire server apps isolated test_source.py))
+C_TESTS := $(patsubst tests/c/%.c,build/test-c/%,$(wildcard tests/c/test_*.c))
+C_FLAGS := -std=c11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+
+# Each Python >= 3.11 on PATH and of pyenv, one a version, as 3.12=/its/path.
+PROBE := import sys, sysconfig; v = sys.version_info[:2]; v >= (3, 11) and not \
+	sysconfig.get_config_var("Py_GIL_DISABLED") and print("%d.%d=" % v + sys.executable)
+PYTHONS = $(shell for python in $(PYTHON) $(addprefix python3.,11 12 13 14 15) \
+	$${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin/python; do \
+	$$python -c '$(PROBE)' 2>/dev/null; done | awk -F= '!seen[$$1]++')
+# What the tests and a build in place need.
+NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
+
+.PHONY: build debug serve test test-python test-all test-c leaks lint types bench \
+	compare vendor wheel clean
+build: $(VENV)/tools
+	$(PY) setup.py -q build_ext --inplace
+debug: $(VENV)/tools
+	FASTSERVE_DEBUG=1 $(PY) setup.py -q build_ext --inplace -b build/debug -t build/debug
+serve: $(VENV)/examples
+	$(VENV)/bin/fastserve --app-dir examples app:app --host 127.0.0.1 --port 8000
+
+test: test-python test-c
+test-python: $(VENV)/tools $(VENV)/installed
+	$(PY) -m pytest $(SUITE)
+test-all:
+	@test -n "$(PYTHONS)" || { echo "no Python >= 3.11 was found"; exit 1; }
+	@set -e; for found in $(PYTHONS); do echo "== Python $$found"; \
+		$(MAKE) test-python PYTHON=$${found#*=} VENV=.venv-$${found%%=*}; done
+test-c: $(C_TESTS)
+	@set -e; for test in $^; do echo $$test; ./$$test; done
+build/test-c/%: tests/c/%.c $(wildcard csrc/*.[ch] tests/c/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -Icsrc -Itests/c $< $(wildcard csrc/*.c) -o $@
+leaks: $(VENV)/tools $(VENV)/installed
+	$(PY) -m pytest tests/isolated
+
+lint: $(VENV)/tools
+	$(PY) -m ruff check .
+	$(VENV)/bin/cython-lint fastserve
+types: $(VENV)/tools $(VENV)/installed
+	$(PY) -m mypy
+	$(PY) -m pytest tests/test_source.py -k stubs
+bench: $(VENV)/tools $(VENV)/installed
+	$(PY) -m pytest bench/micro
+compare:
+	PYTHONSAFEPATH= $(PYTHON) -m bench.compare
+vendor: $(VENV)/tools
+	$(PY) vendor/llhttp/fetch.py
+wheel: $(VENV)/tools
+	$(PY) -m build
+clean:
+	rm -rf build dist *.egg-info fastserve/protocols/*.so .*_cache .benchmarks
+	find . -name __pycache__ ! -path './.venv*' -prune -exec rm -rf {} +
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+# As a user installs it. What an earlier build left in build/lib*, but for compiled
+# modules, would be taken into the wheel: it goes first.
+$(VENV)/installed: $(SOURCES) | $(PY)
+	find build/lib* -type f ! -name '*.so' -delete 2>/dev/null || true
+	$(PY) -m pip install -q .
+	@touch $@
+$(VENV)/tools: pyproject.toml | $(PY)
+	$(PY) -c '$(NEEDS)' > $(VENV)/needs.txt
+	$(PY) -m pip install -q -r $(VENV)/needs.txt
+	@touch $@
+$(VENV)/examples: examples/requirements.txt $(VENV)/installed
+	$(PY) -m pip install -q -r examples/requirements.txt
+	@touch $@
