@@ -1,0 +1,641 @@
+"""Tasks whose first step runs at once, inside the call that makes them.
+
+Python 3.12 and later have such tasks; `start_eagerly` then returns the
+interpreter's own. Python 3.11 has not, and gets the backport below: all that
+asyncio.Task does, with one difference: until it suspends for the first time a
+task is not in asyncio.all_tasks().
+
+The life of a task on Python 3.11:
+
+    start      its step runs inside the caller's, under its own context, as
+               the loop's current task; the previous one is put back after it
+    suspended  it stands in all_tasks(), its wakeup is a done-callback of the
+               future it waits for (or is scheduled, after a bare yield)
+    done       it has a result, an exception, or is cancelled; its callbacks
+               are scheduled, never called at once
+
+Nothing here ever looks at the loop's task factory (the caller chooses), sets
+a timer, or keeps a reference to a task.
+"""
+
+cimport cython
+from cpython.contextvars cimport (
+    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
+)
+from cpython.object cimport PyObject
+from cpython.version cimport PY_VERSION_HEX
+
+import asyncio
+import inspect
+from asyncio import base_futures, base_tasks, coroutines, format_helpers
+from asyncio import CancelledError, InvalidStateError
+from asyncio.futures import _get_loop
+from asyncio.tasks import _current_tasks, _register_task
+
+
+cdef extern from "Python.h":
+    int PYGEN_RETURN, PYGEN_ERROR, PYGEN_NEXT
+    bint PyCoro_CheckExact(object coro)
+    # The steps below take errors as values: these three are declared without
+    # an error value, so that no traceback gets an entry of ours.
+    int PyIter_Send(object coro, object value, PyObject **result)
+    PyObject *PyObject_CallMethodNoArgs(object obj, object name)
+    PyObject *PyObject_CallMethodOneArg(object obj, object name, object arg)
+    object PyObject_Vectorcall(
+        object func, PyObject **args, size_t nargs, PyObject *kwnames)
+    object PyObject_VectorcallMethod(
+        object name, PyObject **args, size_t nargs, PyObject *kwnames)
+
+
+cdef extern from *:
+    """
+    /* A new reference becomes one that Cython owns. */
+    #define fs_own(pointer) (pointer)
+
+    /* Takes the exception being raised, complete with its traceback. */
+    #if PY_VERSION_HEX >= 0x030C0000
+    #define fs_take_exception PyErr_GetRaisedException
+    #else
+    static PyObject *fs_take_exception(void)
+    {
+        PyObject *type, *value, *traceback;
+
+        PyErr_Fetch(&type, &value, &traceback);
+        PyErr_NormalizeException(&type, &value, &traceback);
+        if (traceback != NULL) {
+            PyException_SetTraceback(value, traceback);
+            Py_DECREF(traceback);
+        }
+        Py_DECREF(type);
+        return value;
+    }
+    #endif
+    """
+    object fs_own(PyObject *pointer)
+    object fs_take_exception()
+
+
+cdef enum State:
+    PENDING
+    CANCELLED
+    FINISHED
+
+
+cdef object Task = asyncio.Task
+cdef object Future = asyncio.Future
+cdef dict current_tasks = _current_tasks
+cdef tuple context_keyword = ("context",)
+cdef tuple task_keywords = ("loop", "context", "eager_start")
+# The coroutine type of the last task that was no plain coroutine.
+cdef type known_coroutine_type = None
+
+
+cpdef object start_eagerly(object loop, object coro, object context):
+    """Make a task of `coro` and run its first step before returning.
+
+    `context` is a contextvars.Context that is not entered at the moment, or
+    None for a copy of the current one. The task that is returned may be done.
+
+    Raises TypeError if `coro` is no coroutine, RuntimeError if `context` is
+    entered already, and the SystemExit or KeyboardInterrupt of the first step.
+    """
+    cdef EagerTask task
+    cdef object eager = True  # a literal's address would be the number 1
+    cdef PyObject *args[4]
+
+    if PY_VERSION_HEX >= 0x030C0000:
+        args[0] = <PyObject *>coro
+        args[1] = <PyObject *>loop
+        args[2] = <PyObject *>context
+        args[3] = <PyObject *>eager
+        return PyObject_Vectorcall(Task, args, 1, <PyObject *>task_keywords)
+
+    check_coroutine(coro)
+    task = EagerTask.__new__(EagerTask)
+    task.loop = loop
+    task.coro = coro
+    task.context = PyContext_CopyCurrent() if context is None else context
+    task.start()
+    return task
+
+
+cdef int check_coroutine(object coro) except -1:
+    global known_coroutine_type
+    if PyCoro_CheckExact(coro) or type(coro) is known_coroutine_type:
+        return 0
+    if not coroutines.iscoroutine(coro):
+        raise TypeError(f"a coroutine was expected, got {coro!r}")
+    known_coroutine_type = type(coro)
+    return 0
+
+
+cdef int call_soon(object loop, object callback, object arg,
+                   object context) except -1:
+    """loop.call_soon(callback, arg, context=context); no arg for None."""
+    cdef PyObject *args[4]
+    cdef size_t nargs = 2
+
+    args[0] = <PyObject *>loop
+    args[1] = <PyObject *>callback
+    if arg is not None:
+        args[2] = <PyObject *>arg
+        nargs = 3
+    args[nargs] = <PyObject *>context
+    PyObject_VectorcallMethod(
+        "call_soon", args, nargs, <PyObject *>context_keyword)
+    return 0
+
+
+cdef int add_wakeup(object future, object wakeup, object context) except -1:
+    """future.add_done_callback(wakeup, context=context)"""
+    cdef PyObject *args[3]
+
+    args[0] = <PyObject *>future
+    args[1] = <PyObject *>wakeup
+    args[2] = <PyObject *>context
+    PyObject_VectorcallMethod(
+        "add_done_callback", args, 2, <PyObject *>context_keyword)
+    return 0
+
+
+cdef class NamingLoop:
+    """A loop that runs nothing: a task on it only draws the next name."""
+
+    def get_debug(self):
+        return False
+
+    def call_soon(self, callback, *args, context=None):
+        return None
+
+
+async def _unrun():
+    pass
+
+
+cdef object draw_name():
+    # The counter behind "Task-N" is out of reach in asyncio's C code; only a
+    # new task moves it. Names stay unique among all tasks in this way.
+    coro = _unrun()
+    task = Task(coro, loop=NamingLoop())
+    task._log_destroy_pending = False
+    coro.close()
+    return task.get_name()
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class EagerTask:
+    # What it was made of; all of it stays when the task is done.
+    cdef object loop            #: asyncio.AbstractEventLoop
+    cdef object coro            #: Coroutine
+    cdef object context         #: contextvars.Context
+    cdef object name            #: str | None, None until somebody asks
+    cdef object source_traceback  #: traceback.StackSummary | None
+    # How it ended.
+    cdef object outcome         #: its result
+    cdef object error           #: BaseException | None
+    cdef object error_traceback  #: TracebackType | None
+    cdef object cancelled_error  #: CancelledError | None
+    # While it runs.
+    cdef object waiter          #: the future it waits for, or None
+    cdef object cancel_message  #: Any
+    cdef list callbacks         #: list[tuple[Callable, Context]] | None
+    cdef int cancels_requested
+    cdef State state
+    cdef bint must_cancel       # CancelledError is due at the next step
+    cdef bint blocking          # yielded by __await__, not by a bare yield
+    cdef bint log_destroy_pending
+    cdef bint log_traceback     # nobody has asked for the exception yet
+    cdef object __weakref__
+    cdef dict __dict__
+
+    def __init__(self):
+        raise TypeError("tasks of this type are made by start_eagerly()")
+
+    # -- running ---------------------------------------------------------
+
+    cdef int start(self) except -1:
+        PyContext_Enter(self.context)
+        self.log_destroy_pending = True
+        previous = current_tasks.get(self.loop)
+        current_tasks[self.loop] = self
+        try:
+            self.step(None)
+        finally:
+            if previous is None:
+                del current_tasks[self.loop]
+            else:
+                current_tasks[self.loop] = previous
+            PyContext_Exit(self.context)
+            if self.state != FINISHED or self.error is not None:
+                self.note_source()
+        if self.state == PENDING:
+            _register_task(self)
+        return 0
+
+    cdef int note_source(self) except -1:
+        # asyncio takes the stack when a task is made. While start() runs the
+        # stack is still that one, so only tasks that somebody can still meet
+        # in a message pay for it.
+        if self.loop.get_debug():
+            self.source_traceback = format_helpers.extract_stack()
+        return 0
+
+    cdef int resume(self, object exc) except -1:
+        """Run a step that the loop has called for."""
+        if self.state != PENDING:
+            raise InvalidStateError(f"_step(): already done: {self!r} {exc!r}")
+        current = current_tasks.get(self.loop)
+        if current is not None:
+            raise RuntimeError(
+                f"Cannot enter into task {self!r} while another task "
+                f"{current!r} is being executed.")
+        current_tasks[self.loop] = self
+        try:
+            self.step(exc)
+        finally:
+            current = current_tasks.get(self.loop)
+            if current is not self:
+                raise RuntimeError(
+                    f"Leaving task {self!r} does not match the current task "
+                    f"{current!r}.")
+            del current_tasks[self.loop]
+        return 0
+
+    cdef int step(self, object exc) except -1:
+        """Run the coroutine to where it suspends or ends."""
+        cdef PyObject *result = NULL
+        cdef int status
+
+        if self.must_cancel:
+            if not isinstance(exc, CancelledError):
+                exc = self.take_cancelled_error()
+            self.must_cancel = False
+        self.waiter = None
+
+        if exc is None:
+            status = PyIter_Send(self.coro, None, &result)
+        else:
+            result = PyObject_CallMethodOneArg(self.coro, "throw", exc)
+            status = PYGEN_NEXT if result != NULL else PYGEN_ERROR
+
+        if status == PYGEN_NEXT:
+            return self.wait_for(fs_own(result))
+        if status == PYGEN_RETURN:
+            return self.end_with_result(fs_own(result))
+        error = fs_take_exception()
+        if isinstance(error, StopIteration):  # how throw() tells a return
+            return self.end_with_result(error.value)
+        return self.end_with_error(error)
+
+    cdef int wait_for(self, object awaited) except -1:
+        """Arrange to be woken by what the coroutine has yielded."""
+        if awaited is None:  # a bare yield lets the loop turn once
+            return call_soon(self.loop, self._step, None, self.context)
+
+        if type(awaited) is Future:
+            blocking = awaited._asyncio_future_blocking
+            loop = awaited._loop
+        else:
+            blocking = getattr(awaited, "_asyncio_future_blocking", None)
+            if blocking is None:
+                return self.refuse(awaited)
+            loop = _get_loop(awaited)
+
+        if loop is not self.loop:
+            return self.throw_soon(
+                f"Task {self!r} got Future {awaited!r} attached to a "
+                f"different loop")
+        if not blocking:
+            return self.throw_soon(
+                f"yield was used instead of yield from in task {self!r} with "
+                f"{awaited!r}")
+        if awaited is self:
+            return self.throw_soon(f"Task cannot await on itself: {self!r}")
+
+        awaited._asyncio_future_blocking = False
+        add_wakeup(awaited, self._wakeup, self.context)
+        self.waiter = awaited
+        if self.must_cancel and awaited.cancel(self.cancel_message):
+            self.must_cancel = False
+        return 0
+
+    cdef int refuse(self, object yielded) except -1:
+        if inspect.isgenerator(yielded):
+            return self.throw_soon(
+                f"yield was used instead of yield from for generator in task "
+                f"{self!r} with {yielded!r}")
+        return self.throw_soon(f"Task got bad yield: {yielded!r}")
+
+    cdef int throw_soon(self, str message) except -1:
+        return call_soon(
+            self.loop, self._step, RuntimeError(message), self.context)
+
+    # The two callbacks are plain C methods: binding one is one small object,
+    # and the loop's call goes straight to C.
+
+    @cython.binding(False)
+    def _step(self, exc=None):
+        self.resume(exc)
+
+    @cython.binding(False)
+    def _wakeup(self, future):
+        cdef PyObject *result = PyObject_CallMethodNoArgs(future, "result")
+        if result == NULL:
+            self.resume(fs_take_exception())
+        else:
+            # The value is not sent: __await__ takes it from the future.
+            fs_own(result)
+            self.resume(None)
+
+    # -- ending ----------------------------------------------------------
+
+    cdef int end_with_result(self, object result) except -1:
+        if self.must_cancel:  # cancelled right before it returned
+            self.must_cancel = False
+            return self.end_cancelled(self.cancel_message)
+        self.outcome = result
+        self.state = FINISHED
+        return self.schedule_callbacks()
+
+    cdef int end_with_error(self, object error) except -1:
+        if isinstance(error, CancelledError):
+            self.cancelled_error = error
+            return self.end_cancelled(None)
+        self.error = error
+        self.error_traceback = error.__traceback__
+        self.state = FINISHED
+        self.schedule_callbacks()
+        self.log_traceback = True
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+        return 0
+
+    cdef int end_cancelled(self, object message) except -1:
+        self.log_traceback = False
+        self.cancel_message = message
+        self.state = CANCELLED
+        return self.schedule_callbacks()
+
+    cdef int schedule_callbacks(self) except -1:
+        cdef list callbacks = self.callbacks
+        if callbacks is None:
+            return 0
+        self.callbacks = None
+        for callback, context in callbacks:
+            call_soon(self.loop, callback, self, context)
+        return 0
+
+    cdef object take_cancelled_error(self):
+        """The error to raise: the coroutine's own the first time."""
+        error = self.cancelled_error
+        if error is not None:
+            self.cancelled_error = None
+            return error
+        if self.cancel_message is None:
+            return CancelledError()
+        return CancelledError(self.cancel_message)
+
+    # -- asyncio.Future's methods ----------------------------------------
+
+    def done(self):
+        """Whether the task has ended, cancelled or not."""
+        return self.state != PENDING
+
+    def cancelled(self):
+        """Whether the task has ended with CancelledError."""
+        return self.state == CANCELLED
+
+    def result(self):
+        """What the coroutine returned.
+
+        Raises what the coroutine raised, CancelledError, or InvalidStateError
+        if the task is not done.
+        """
+        if self.state == CANCELLED:
+            raise self.take_cancelled_error()
+        if self.state == PENDING:
+            raise InvalidStateError("Result is not set.")
+        self.log_traceback = False
+        if self.error is not None:
+            raise self.error.with_traceback(self.error_traceback)
+        return self.outcome
+
+    def exception(self):
+        """What the coroutine raised, or None.
+
+        Raises CancelledError, or InvalidStateError if the task is not done.
+        """
+        if self.state == CANCELLED:
+            raise self.take_cancelled_error()
+        if self.state == PENDING:
+            raise InvalidStateError("Exception is not set.")
+        self.log_traceback = False
+        return self.error
+
+    def add_done_callback(self, fn, /, *, context=None):
+        """Have the loop call fn(task) in `context` once the task is done."""
+        if context is None:
+            context = PyContext_CopyCurrent()
+        if self.state != PENDING:
+            call_soon(self.loop, fn, self, context)
+        elif self.callbacks is None:
+            self.callbacks = [(fn, context)]
+        else:
+            self.callbacks.append((fn, context))
+
+    def remove_done_callback(self, fn, /):
+        """Take `fn` out of the callbacks; return how often it was there."""
+        if self.callbacks is None:
+            return 0
+        before = len(self.callbacks)
+        kept = [pair for pair in self.callbacks if pair[0] != fn]
+        self.callbacks = kept or None
+        return before - len(kept)
+
+    def get_loop(self):
+        """The event loop of the task."""
+        return self.loop
+
+    def set_result(self, result, /):
+        raise RuntimeError("Task does not support set_result operation")
+
+    def set_exception(self, exception, /):
+        raise RuntimeError("Task does not support set_exception operation")
+
+    def _make_cancelled_error(self):
+        return self.take_cancelled_error()
+
+    def __await__(self):
+        if self.state == PENDING:
+            self.blocking = True
+            yield self
+        if self.state == PENDING:
+            raise RuntimeError("await wasn't used with future")
+        return self.result()
+
+    def __iter__(self):
+        return self.__await__()
+
+    # -- asyncio.Task's methods ------------------------------------------
+
+    def cancel(self, msg=None):
+        """Have CancelledError thrown into the coroutine.
+
+        It comes at the loop's next turn; the coroutine may catch it. Returns
+        False if the task is done.
+        """
+        self.log_traceback = False
+        if self.state != PENDING:
+            return False
+        self.cancels_requested += 1
+        if self.waiter is not None and self.waiter.cancel(msg):
+            # The waiter stays: it may be a task that swallows the
+            # cancellation, and then has to be cancelled again.
+            return True
+        self.must_cancel = True
+        self.cancel_message = msg
+        return True
+
+    def cancelling(self):
+        """How many cancel() calls no uncancel() has taken back."""
+        return self.cancels_requested
+
+    def uncancel(self):
+        """Take back one cancel(); return how many are left."""
+        if self.cancels_requested > 0:
+            self.cancels_requested -= 1
+        return self.cancels_requested
+
+    def get_coro(self):
+        """The coroutine that the task runs."""
+        return self.coro
+
+    def get_context(self):
+        """The contextvars.Context that the task runs in."""
+        return self.context
+
+    def get_name(self):
+        """The name, "Task-N" unless set_name() was called."""
+        if self.name is None:
+            self.name = draw_name()
+        return self.name
+
+    def set_name(self, value, /):
+        self.name = str(value)
+
+    def get_stack(self, *, limit=None):
+        """The frames of the suspended coroutine, or of its traceback."""
+        return base_tasks._task_get_stack(self, limit)
+
+    def print_stack(self, *, limit=None, file=None):
+        """Print what get_stack() gives, to standard error by default."""
+        base_tasks._task_print_stack(self, limit, file)
+
+    def __repr__(self):
+        return base_tasks._task_repr(self)
+
+    def __del__(self):
+        if self.state == PENDING and self.log_destroy_pending:
+            self.report("task", "Task was destroyed but it is pending!")
+        if self.log_traceback:
+            self.report("future", "Task exception was never retrieved")
+
+    cdef int report(self, str key, str message) except -1:
+        details = {"message": message, key: self}
+        if self.error is not None:
+            details["exception"] = self.error
+        if self.source_traceback is not None:
+            details["source_traceback"] = self.source_traceback
+        self.loop.call_exception_handler(details)
+        return 0
+
+    # -- attributes that asyncio, uvloop and anyio look at ----------------
+
+    @property
+    def __class__(self):
+        # isinstance(task, asyncio.Task) and asyncio.isfuture(task) ask here.
+        return Task
+
+    @property
+    def _asyncio_future_blocking(self):
+        return self.blocking
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, value):
+        self.blocking = value
+
+    @property
+    def _state(self):
+        if self.state == PENDING:
+            return base_futures._PENDING
+        if self.state == CANCELLED:
+            return base_futures._CANCELLED
+        return base_futures._FINISHED
+
+    @property
+    def _callbacks(self):
+        return None if self.callbacks is None else list(self.callbacks)
+
+    @property
+    def _loop(self):
+        return self.loop
+
+    @property
+    def _coro(self):
+        return self.coro
+
+    @property
+    def _fut_waiter(self):
+        return self.waiter
+
+    @property
+    def _must_cancel(self):
+        return self.must_cancel
+
+    @property
+    def _num_cancels_requested(self):
+        return self.cancels_requested
+
+    @property
+    def _result(self):
+        return self.outcome
+
+    @property
+    def _exception(self):
+        return self.error
+
+    @property
+    def _source_traceback(self):
+        return self.source_traceback
+
+    @property
+    def _cancel_message(self):
+        return self.cancel_message
+
+    @_cancel_message.setter
+    def _cancel_message(self, value):
+        self.cancel_message = value
+
+    @property
+    def _log_destroy_pending(self):
+        return self.log_destroy_pending
+
+    @_log_destroy_pending.setter
+    def _log_destroy_pending(self, value):
+        self.log_destroy_pending = value
+
+    @property
+    def _log_traceback(self):
+        return self.log_traceback
+
+    @_log_traceback.setter
+    def _log_traceback(self, value):
+        if value:
+            raise ValueError("_log_traceback can only be set to False")
+        self.log_traceback = False
+
+
+# Only start_eagerly() makes one, and only on Python 3.11.
+globals().pop("EagerTask")
+globals().pop("NamingLoop")
