@@ -1,0 +1,1 @@
+"""Benchmarks of fastserve; nothing here is installed or imported by it."""

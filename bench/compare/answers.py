@@ -1,0 +1,95 @@
+"""Checks that a server gives a workload's answer, byte for byte, before it is timed.
+
+The client here is for checking and for holding connections, never for load.
+"""
+
+import socket
+
+
+class WrongAnswer(Exception):
+    """A server answered something other than the workload asks for."""
+
+
+def read_answer(stream):
+    """One answer from a buffered binary file: (status, headers, body).
+
+    Header names are lower-cased. Raises WrongAnswer when the stream ends early.
+    """
+    line = stream.readline()
+    if not line.startswith(b"HTTP/1.1 "):
+        raise WrongAnswer(f"status line {line!r}")
+    status = int(line.split()[1])
+    headers = dict(read_fields(stream))
+    if headers.get(b"transfer-encoding") == b"chunked":
+        body = b"".join(read_chunks(stream))
+    elif b"content-length" in headers:
+        body = read_exactly(stream, int(headers[b"content-length"]))
+    else:
+        body = stream.read()  # it ends with the connection
+    return status, headers, body
+
+
+def read_fields(stream):
+    """Yield (name, value) up to the empty line that ends a head or trailer."""
+    while line := stream.readline().strip():
+        name, _, value = line.partition(b":")
+        yield name.lower(), value.strip()
+
+
+def read_chunks(stream):
+    """Yield the chunks of a chunked body (RFC 9112, 7.1) and read its trailer."""
+    while size := int(stream.readline().split(b";")[0], 16):
+        yield read_exactly(stream, size)
+        read_exactly(stream, 2)
+    for _ in read_fields(stream):
+        pass
+
+
+def read_exactly(stream, count):
+    """`count` bytes; raises WrongAnswer when there are fewer."""
+    data = stream.read(count)
+    if len(data) < count:
+        raise WrongAnswer(f"the connection ended, {count - len(data)} bytes missing")
+    return data
+
+
+def request_bytes(workload, port):
+    """The request that wrk sends for a workload, once."""
+    lines = [f"{workload.method} {workload.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+    lines += [f"{name}: {value}" for name, value in workload.headers]
+    if workload.body_size:
+        lines.append(f"Content-Length: {workload.body_size}")
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    return head.encode("ascii") + b"x" * workload.body_size
+
+
+def check(workload, port):
+    """Ask as the workload does, on one connection, and compare every answer.
+
+    Raises WrongAnswer, or OSError when the server cannot be reached.
+    """
+    request = request_bytes(workload, port)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        connection.makefile("rb") as stream,
+    ):
+        for _ in range(1 if workload.closes else 2):
+            connection.sendall(request * workload.depth)
+            for _ in range(workload.depth):
+                compare(workload, *read_answer(stream))
+        if workload.closes and stream.read():
+            raise WrongAnswer("bytes after the last answer")
+
+
+def compare(workload, status, headers, body):
+    """Raise WrongAnswer unless the answer is the workload's."""
+    if status != 200:
+        raise WrongAnswer(f"status {status}, not 200")
+    if body != workload.answer:
+        wanted = workload.answer
+        raise WrongAnswer(
+            f"body of {len(body)} bytes {body[:60]!r},"
+            f" not of {len(wanted)} bytes {wanted[:60]!r}"
+        )
+    if workload.closes and headers.get(b"connection", b"").lower() != b"close":
+        raise WrongAnswer("no `connection: close` in the answer")
