@@ -33,23 +33,10 @@ size_t fs_token_length(const char *p, size_t n) {
     return i;
 }
 
-/* The highest bit of each byte in from..to; all bytes are below 0x80. */
-static uint64_t in_range(uint64_t word, uint8_t from, uint8_t to) {
-    return (word + FS_EACH(0x80 - from)) & ~(word + FS_EACH(0x7f - to)) & FS_EACH(0x80);
-}
-
-/* Lowers A-Z. Adds to *odd unless every byte is a letter, a digit or '-': nearly all
- * names are made of these, and the others take the table. */
-static uint64_t lower_word(uint64_t word, uint64_t *odd) {
-    uint64_t ascii = word & FS_EACH(0x7f);
-    uint64_t lowered = ascii | in_range(ascii, 'A', 'Z') >> 2;
-    uint64_t plain = in_range(lowered, 'a', 'z') | in_range(ascii, '0', '9')
-                     | in_range(ascii, '-', '-');
-    *odd |= (word & FS_EACH(0x80)) | (plain ^ FS_EACH(0x80));
-    return lowered;
-}
-
-static int lower_by_table(char *out, const char *p, size_t n) {
+int fs_lower_name(char *out, const char *p, size_t n) {
+    if (fs_lower_plain(out, p, n)) {
+        return 0;
+    }
     int bad = n == 0;
     for (size_t i = 0; i < n; i++) {
         uint8_t c = lower(p[i]);
@@ -57,19 +44,6 @@ static int lower_by_table(char *out, const char *p, size_t n) {
         bad |= c == 0;
     }
     return -bad;
-}
-
-int fs_lower_name(char *out, const char *p, size_t n) {
-    uint64_t odd = n < 4;
-    if (n >= 8) {
-        for (size_t i = 0; i < n - 8; i += 8) {
-            fs_store8(out + i, lower_word(fs_load8(p + i), &odd));
-        }
-        fs_store8(out + n - 8, lower_word(fs_load8(p + n - 8), &odd));
-    } else if (n >= 4) {
-        fs_store4(out, n, lower_word(fs_load4(p, n), &odd));
-    }
-    return odd == 0 ? 0 : lower_by_table(out, p, n);
 }
 
 int fs_name_equals(const char *wire, const char *lowered, size_t n) {

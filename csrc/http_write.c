@@ -190,14 +190,12 @@ size_t fs_write_status_line(char *out, int status) {
 
 /* ---- header lines ---- */
 
-/* Nonzero if one of the word's bytes is a control byte: below 0x20, or 0x7f. Such a
- * byte borrows into its highest bit; a byte over 0x7f is masked out, and a borrow
- * reaches its neighbour only from a byte that is a control byte itself. */
-static uint64_t has_control(uint64_t word) {
-    uint64_t low = (word - FS_EACH(0x20)) & ~word;
-    uint64_t seven = word ^ FS_EACH(0x7f);
-    uint64_t del = (seven - FS_EACH(0x01)) & ~seven;
-    return (low | del) & FS_EACH(0x80);
+/* The highest bit of each byte that is no control byte: neither below 0x20 nor 0x7f.
+ * Adding 1 to the low seven bits turns the latter into 0, so that one comparison finds
+ * both; no sum leaves its byte. The lower bits of the result are noise. */
+static uint64_t no_control(uint64_t word) {
+    uint64_t next = (word & FS_EACH(0x7f)) + FS_EACH(1);
+    return word | ((next & FS_EACH(0x7f)) + FS_EACH(0x80 - 0x21));
 }
 
 static int is_value(const char *p, size_t n) {
@@ -210,30 +208,29 @@ static int is_value(const char *p, size_t n) {
     return 1;
 }
 
-/* Copies a value; nonzero if there is a control byte in it, tabs among them. */
-static uint64_t copy_value(char *out, const char *p, size_t n) {
-    uint64_t found = 0;
+/* Copies a value. Returns 0 if there is a control byte in it; a tab counts as one. */
+static int copy_value(char *out, const char *p, size_t n) {
+    uint64_t good = FS_EACH(0x80);
     if (n >= 8) {
         for (size_t i = 0; i < n - 8; i += 8) {
             uint64_t word = fs_load8(p + i);
             fs_store8(out + i, word);
-            found |= has_control(word);
+            good &= no_control(word);
         }
         uint64_t word = fs_load8(p + n - 8);
         fs_store8(out + n - 8, word);
-        return found | has_control(word);
-    }
-    if (n >= 4) {
+        good &= no_control(word);
+    } else if (n >= 4) {
         uint64_t word = fs_load4(p, n);
         fs_store4(out, n, word);
-        return has_control(word);
+        good &= no_control(word);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            out[i] = p[i];
+            good &= no_control((uint8_t)p[i] * FS_EACH(1));
+        }
     }
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = (uint8_t)p[i];
-        out[i] = p[i];
-        found |= (c < 0x20) | (c == 0x7f);
-    }
-    return found;
+    return good == FS_EACH(0x80);
 }
 
 ptrdiff_t fs_write_header(char *out, size_t room, const char *name, size_t name_len,
@@ -244,12 +241,13 @@ ptrdiff_t fs_write_header(char *out, size_t room, const char *name, size_t name_
         || value_len > room - marks - name_len) {
         return FS_E_ROOM;
     }
-    if (fs_lower_name(out, name, name_len) != 0) {
+    if (!fs_lower_plain(out, name, name_len)
+        && fs_lower_name(out, name, name_len) != 0) {
         return FS_E_NAME;
     }
     out += name_len;
     memcpy(out, ": ", 2);
-    if (copy_value(out + 2, value, value_len) != 0 && !is_value(value, value_len)) {
+    if (!copy_value(out + 2, value, value_len) && !is_value(value, value_len)) {
         return FS_E_VALUE;
     }
     memcpy(out + 2 + value_len, "\r\n", 2);
