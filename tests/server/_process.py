@@ -261,7 +261,9 @@ def serve(
         server.close()
 
 
-def run_to_end(*args: str, timeout: float = TIMEOUT, **options: object) -> ServerProcess:
+def run_to_end(
+    *args: str, timeout: float = TIMEOUT, **options: object
+) -> ServerProcess:
     """Run `python -m fastserve ARGS` until it ends by itself; for what must fail.
 
     Raises subprocess.TimeoutExpired (and kills it) when it does not end.

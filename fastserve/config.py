@@ -1,0 +1,362 @@
+"""Config: every setting of a server, and what follows from the settings.
+
+Names, defaults and the order of the parameters are uvicorn's. Making a Config sets
+logging up at once; `load` imports the application and, only then, the protocols,
+which are compiled: nothing at this module's top needs them to have been built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import logging.config
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import click
+
+from fastserve._types import ASGIApplication
+from fastserve.importer import ImportFromStringError, import_from_string
+from fastserve.logging import TRACE_LOG_LEVEL
+from fastserve.middleware.message_logger import MessageLoggerMiddleware
+from fastserve.sockets import bind_unix_socket, inherited_socket
+
+if sys.version_info >= (3, 14):
+    from inspect import iscoroutinefunction
+else:  # knows more markers than inspect's does there, Cython's among them
+    from asyncio import iscoroutinefunction
+
+if TYPE_CHECKING:
+    from fastserve.lifespan.off import LifespanOff
+    from fastserve.lifespan.on import LifespanOn
+    from fastserve.loops import LoopFactory
+    from fastserve.protocols.shared import Shared
+
+LifespanType = Literal["auto", "on", "off"]
+LoopFactoryType = Literal["none", "auto", "asyncio", "uvloop"]
+InterfaceType = Literal["auto", "asgi3"]
+
+LOG_LEVELS: dict[str, int] = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE_LOG_LEVEL,
+}
+LIFESPAN: dict[str, str] = {
+    "auto": "fastserve.lifespan.on:LifespanOn",
+    "on": "fastserve.lifespan.on:LifespanOn",
+    "off": "fastserve.lifespan.off:LifespanOff",
+}
+LOOP_FACTORIES: dict[str, str | None] = {
+    "none": None,
+    "auto": "fastserve.loops:auto_loop_factory",
+    "asyncio": "fastserve.loops:asyncio_loop_factory",
+    "uvloop": "fastserve.loops:uvloop_loop_factory",
+}
+INTERFACES: list[InterfaceType] = ["auto", "asgi3"]
+
+# The exit code of whatever keeps a server from starting.
+STARTUP_FAILURE = 3
+
+# The loggers keep uvicorn's names: the filters and handlers of others name them.
+LOGGING_CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "default": {
+            "()": "fastserve.logging.DefaultFormatter",
+            "fmt": "%(levelprefix)s %(message)s",
+            "use_colors": None,
+        },
+        "access": {
+            "()": "fastserve.logging.AccessFormatter",
+            "fmt": "%(levelprefix)s %(client_addr)s - "
+            '"%(request_line)s" %(status_code)s',
+        },
+    },
+    "handlers": {
+        "default": {
+            "formatter": "default",
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+        },
+        "access": {
+            "formatter": "access",
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+        },
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["default"], "level": "INFO", "propagate": False},
+        "uvicorn.error": {"level": "INFO"},
+        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+    },
+}
+_LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+# RFC 9110 5.6.2 and 5.5: a token, and text without CR, LF, NUL or other controls.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+logger = logging.getLogger("uvicorn.error")
+
+
+def encode_header(name: str, value: str) -> tuple[bytes, bytes]:
+    """One header as it goes out: the name in lower case, the value as it is.
+
+    Raises ValueError when it could not be sent: it must not split a response.
+    """
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"Invalid HTTP header name {name!r}.")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(f"Invalid value {value!r} of HTTP header {name!r}.")
+    return name.lower().encode("latin-1"), value.encode("latin-1")
+
+
+def _exit(message: str, *args: object) -> NoReturn:
+    logger.error(message, *args)
+    sys.exit(STARTUP_FAILURE)
+
+
+class Config:
+    """The settings of one server; each parameter is an attribute of its name."""
+
+    def __init__(
+        self,
+        app: ASGIApplication | Callable[..., Any] | str,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        uds: str | None = None,
+        fd: int | None = None,
+        loop: LoopFactoryType | str = "auto",
+        lifespan: LifespanType = "auto",
+        log_config: dict[str, Any] | None = LOGGING_CONFIG,
+        log_level: str | int | None = None,
+        access_log: bool = True,
+        use_colors: bool | None = None,
+        interface: InterfaceType = "auto",
+        server_header: bool = True,
+        date_header: bool = True,
+        root_path: str = "",
+        limit_concurrency: int | None = None,
+        limit_max_requests: int | None = None,
+        limit_max_requests_jitter: int = 0,
+        backlog: int = 2048,
+        timeout_keep_alive: int = 5,
+        timeout_notify: int = 30,
+        timeout_graceful_shutdown: int | None = None,
+        callback_notify: Callable[..., Awaitable[None]] | None = None,
+        headers: list[tuple[str, str]] | None = None,
+        factory: bool = False,
+    ) -> None:
+        self.app = app
+        self.host = host
+        self.port = port
+        self.uds = uds
+        self.fd = fd
+        self.loop = loop
+        self.lifespan = lifespan
+        self.log_config = log_config
+        self.log_level = log_level
+        self.access_log = access_log
+        self.use_colors = use_colors
+        self.interface = interface
+        self.server_header = server_header
+        self.date_header = date_header
+        self.root_path = root_path
+        self.limit_concurrency = limit_concurrency
+        self.limit_max_requests = limit_max_requests
+        self.limit_max_requests_jitter = limit_max_requests_jitter
+        self.backlog = backlog
+        self.timeout_keep_alive = timeout_keep_alive
+        self.timeout_notify = timeout_notify
+        self.timeout_graceful_shutdown = timeout_graceful_shutdown
+        self.callback_notify = callback_notify
+        self.headers = headers or []
+        self.factory = factory
+
+        # What `load` finds out.
+        self.loaded = False
+        self.loaded_app: Any
+        self.encoded_headers: list[tuple[bytes, bytes]] = []
+        self.http_protocol_class: Callable[..., Any]  # makes a protocol
+        self.shared_class: type[Shared]
+        self.lifespan_class: type[LifespanOn | LifespanOff]
+        self.ssl = None
+
+        self.configure_logging()
+
+    @property
+    def asgi_version(self) -> Literal["3.0"]:
+        """Raises KeyError before `load` when the interface is to be found out."""
+        versions: dict[str, Literal["3.0"]] = {"asgi3": "3.0"}
+        return versions[self.interface]
+
+    @property
+    def is_ssl(self) -> bool:
+        return False
+
+    def configure_logging(self) -> None:
+        """Apply log_config, then the settings that change single loggers."""
+        logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
+        if self.log_config is not None:
+            logging.config.dictConfig(self.log_config)
+            if self.use_colors is not None:
+                _set_use_colors(self.use_colors)
+        if self.log_level is not None:
+            level = self.log_level
+            if isinstance(level, str):
+                level = LOG_LEVELS[level.lower()]
+            for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+                logging.getLogger(name).setLevel(level)
+        if not self.access_log:
+            access_logger = logging.getLogger("uvicorn.access")
+            access_logger.handlers = []
+            access_logger.propagate = False
+
+    def load_app(self) -> Any:
+        """Import the application; exits with 3 when there is none of that name."""
+        try:
+            return import_from_string(self.app)
+        except ImportFromStringError as exc:
+            _exit("Error loading ASGI app. %s", exc)
+
+    def load(self) -> None:
+        """Import and prepare what serving needs; to be called once.
+
+        Raises ValueError for a header that cannot be sent. What the application's
+        module raises goes through; an application that is not there exits with 3.
+        """
+        assert not self.loaded
+
+        # Imported here and not above, so that --help works without them.
+        from fastserve.protocols.connection import Connection
+        from fastserve.protocols.shared import Shared
+
+        self.http_protocol_class = Connection
+        self.shared_class = Shared
+        self.encoded_headers = self._encode_headers()
+        self.lifespan_class = import_from_string(LIFESPAN[self.lifespan])
+
+        self.loaded_app = self._call_factory(self.load_app())
+        if self.interface == "auto":
+            if not _is_asgi3(self.loaded_app):
+                _exit(
+                    "Error loading ASGI app. %r is no coroutine function "
+                    "(scope, receive, send); if calling it returns an awaitable "
+                    "nevertheless, say so with --interface asgi3.",
+                    self.app,
+                )
+            self.interface = "asgi3"
+        if logger.getEffectiveLevel() <= TRACE_LOG_LEVEL:
+            self.loaded_app = MessageLoggerMiddleware(self.loaded_app)
+        self.loaded = True
+
+    def _encode_headers(self) -> list[tuple[bytes, bytes]]:
+        encoded = [encode_header(name, value) for name, value in self.headers]
+        if self.server_header and b"server" not in dict(encoded):
+            return [(b"server", b"fastserve"), *encoded]
+        return encoded
+
+    def _call_factory(self, app: Any) -> Any:
+        """What `app` makes if it is a factory, told so or not; else `app` itself."""
+        try:
+            made = app()
+        except TypeError as exc:
+            if self.factory:
+                _exit("Error loading ASGI app factory: %s", exc)
+            return app
+        if not self.factory:
+            logger.warning(
+                "ASGI app factory detected. Using it, but please consider setting "
+                "the --factory flag explicitly."
+            )
+        return made
+
+    def setup_event_loop(self) -> NoReturn:
+        raise AttributeError(
+            "`setup_event_loop` is gone, as it is from uvicorn: `get_loop_factory` "
+            "returns what makes the event loop."
+        )
+
+    def get_loop_factory(self) -> LoopFactory | None:
+        """What makes the event loop; None leaves it to asyncio's policy.
+
+        A custom `module:attribute` is the factory itself and is not called here.
+        Exits with 3 when it is not there.
+        """
+        if self.loop not in LOOP_FACTORIES:
+            try:
+                custom: LoopFactory = import_from_string(self.loop)
+            except ImportFromStringError as exc:
+                _exit("Error loading custom loop setup function. %s", exc)
+            return custom
+        by_name: Callable[..., LoopFactory] | None
+        by_name = import_from_string(LOOP_FACTORIES[self.loop])
+        return None if by_name is None else by_name(use_subprocess=False)
+
+    def bind_socket(self) -> socket.socket:
+        """A bound socket, inheritable and not yet listening, for `Server.serve`.
+
+        Logs the line that says where it is; exits with 3 when it cannot be bound.
+        """
+        try:
+            sock, form, values = self._bind()
+        except OSError as exc:
+            _exit("%s", exc)
+        log_running(form, values)
+        sock.set_inheritable(True)
+        return sock
+
+    def _bind(self) -> tuple[socket.socket, str, tuple[object, ...]]:
+        if self.uds is not None:
+            sock, _ = bind_unix_socket(self.uds)
+            return sock, "unix socket %s", (self.uds,)
+        if self.fd is not None:
+            sock = inherited_socket(self.fd)
+            return sock, "socket %s", (sock.getsockname(),)
+        ipv6 = bool(self.host) and ":" in self.host
+        sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((self.host, self.port))
+        except OSError:
+            sock.close()
+            raise
+        return sock, *self.address_line(sock.getsockname()[1])
+
+    def address_line(self, port: int) -> tuple[str, tuple[object, ...]]:
+        """Format and arguments that name host and port as a URL."""
+        host = "0.0.0.0" if self.host is None else self.host
+        form = "%s://[%s]:%d" if ":" in host else "%s://%s:%d"
+        return form, ("https" if self.is_ssl else "http", host, port)
+
+
+def log_running(form: str, values: Iterable[object]) -> None:
+    """Log the one line that says where the server listens."""
+    text = "Fastserve running on {} (Press CTRL+C to quit)"
+    colored = text.format(click.style(form, bold=True))
+    logger.info(text.format(form), *values, extra={"color_message": colored})
+
+
+def _set_use_colors(use_colors: bool) -> None:
+    """Tell the formatters in use; the configuration they come from is not ours."""
+    for name in _LOGGERS:
+        for handler in logging.getLogger(name).handlers:
+            formatter: Any = handler.formatter
+            if hasattr(formatter, "use_colors"):
+                formatter.use_colors = use_colors
+
+
+def _is_asgi3(app: Any) -> bool:
+    """Whether calling `app` gives a coroutine: ASGI 3, and not 2."""
+    if inspect.isclass(app):
+        return hasattr(app, "__await__")
+    if inspect.isfunction(app) or not callable(app):
+        return iscoroutinefunction(app)
+    return iscoroutinefunction(app.__call__)

@@ -1,0 +1,140 @@
+"""The formatters of the server's log and of the access log.
+
+A record that other handlers see is never changed: each formatter works on a copy.
+Control characters in a message or a traceback are shown as `\\x1b`, never written,
+for much of what is logged was chosen by a peer; colours are added after that.
+"""
+
+from __future__ import annotations
+
+import http
+import logging
+import sys
+from copy import copy
+from typing import Any, Literal
+
+import click
+
+TRACE_LOG_LEVEL = 5
+
+# C0 but for newline and tab, DEL, and C1, which some terminals obey as well.
+_ESCAPES = {
+    code: f"\\x{code:02x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0))
+    if code not in b"\n\t"
+}
+
+_LEVEL_COLORS = {
+    TRACE_LOG_LEVEL: "blue",
+    logging.DEBUG: "cyan",
+    logging.INFO: "green",
+    logging.WARNING: "yellow",
+    logging.ERROR: "red",
+    logging.CRITICAL: "bright_red",
+}
+
+_STATUS_COLORS = {
+    1: "bright_white",
+    2: "green",
+    3: "yellow",
+    4: "red",
+    5: "bright_red",
+}
+
+
+def escape_controls(text: str) -> str:
+    """`text` with its control characters as backslash escapes, ready to be shown."""
+    return text if text.isprintable() else text.translate(_ESCAPES)
+
+
+def _escape_arg(arg: object) -> object:
+    return escape_controls(arg) if isinstance(arg, str) else arg
+
+
+class ColourizedFormatter(logging.Formatter):
+    """Adds `%(levelprefix)s`, in the colour of the level.
+
+    A record logged with `extra={"color_message": ...}` shows that message instead of
+    its own where colours are used. `use_colors` None means: if stdout is a terminal.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        use_colors: bool | None = None,
+    ) -> None:
+        super().__init__(fmt=fmt, datefmt=datefmt, style=style)
+        if use_colors is None:
+            use_colors = sys.stdout.isatty()
+        self.use_colors = use_colors
+
+    def should_use_colors(self) -> bool:
+        """For subclasses that want to know; `use_colors` decides."""
+        return True
+
+    def color_level_name(self, level_name: str, level_no: int) -> str:
+        color = _LEVEL_COLORS.get(level_no)
+        return level_name if color is None else click.style(level_name, fg=color)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        shown = copy(record)
+        name, padding = shown.levelname, " " * (8 - len(shown.levelname))
+        if self.use_colors:
+            name = self.color_level_name(name, shown.levelno)
+        shown.__dict__["levelprefix"] = f"{name}:{padding}"
+        shown.message = self._message(shown)
+        return super().formatMessage(shown)
+
+    def _message(self, record: logging.LogRecord) -> str:
+        colored = record.__dict__.get("color_message")
+        if not self.use_colors or colored is None:
+            return escape_controls(record.message)
+        # The escape sequences of the message are ours; those of its arguments not.
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_escape_arg, record.args))
+        record.msg = colored
+        return record.getMessage()
+
+    def formatException(self, ei: Any) -> str:
+        return escape_controls(super().formatException(ei))
+
+
+class DefaultFormatter(ColourizedFormatter):
+    """The formatter of the server's log, which goes to stderr."""
+
+    def should_use_colors(self) -> bool:
+        return sys.stderr.isatty()
+
+
+class AccessFormatter(ColourizedFormatter):
+    """Adds `client_addr`, `request_line` and `status_code` from the five arguments.
+
+    They are client address, method, path with query, HTTP version, status.
+    """
+
+    def get_status_code(self, status_code: int) -> str:
+        """The code with its phrase: `200 OK`; an unknown code: `599 `."""
+        try:
+            phrase = http.HTTPStatus(status_code).phrase
+        except ValueError:
+            phrase = ""
+        text = f"{status_code} {phrase}"
+        color = _STATUS_COLORS.get(status_code // 100)
+        if self.use_colors and color is not None:
+            return click.style(text, fg=color)
+        return text
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        shown = copy(record)
+        client_addr, method, full_path, http_version, status_code = map(
+            _escape_arg, shown.args or ()
+        )
+        request_line = f"{method} {full_path} HTTP/{http_version}"
+        if self.use_colors:
+            request_line = click.style(request_line, bold=True)
+        shown.__dict__["client_addr"] = client_addr
+        shown.__dict__["request_line"] = request_line
+        shown.__dict__["status_code"] = self.get_status_code(int(str(status_code)))
+        return super().formatMessage(shown)

@@ -1,0 +1,323 @@
+"""The command line, and run(), which it calls.
+
+The command's options are run()'s parameters, which are Config's, and every option may
+come from an environment variable FASTSERVE_<PARAMETER> as well. Nothing imports this
+module but the package itself; nothing here imports a compiled module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, get_args
+
+import click
+
+import fastserve
+from fastserve._types import ASGIApplication
+from fastserve.config import (
+    INTERFACES,
+    LIFESPAN,
+    LOG_LEVELS,
+    LOGGING_CONFIG,
+    STARTUP_FAILURE,
+    Config,
+    InterfaceType,
+    LifespanType,
+    LoopFactoryType,
+    encode_header,
+)
+from fastserve.server import Server
+
+_LOOPS = f"[{'|'.join(name for name in get_args(LoopFactoryType) if name != 'none')}]"
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    click.echo(
+        f"Running fastserve {fastserve.__version__} with "
+        f"{platform.python_implementation()} {platform.python_version()} "
+        f"on {platform.system()}"
+    )
+    ctx.exit()
+
+
+def _split_headers(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """`Name:Value` at its first colon; the value is kept to the blank."""
+    headers = []
+    for text in values:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise click.BadParameter(f"{text!r} is not of the form Name:Value.")
+        try:
+            encode_header(name, value)
+        except ValueError as exc:
+            raise click.BadParameter(str(exc)) from exc
+        headers.append((name, value))
+    return headers
+
+
+@click.command(context_settings={"auto_envvar_prefix": "FASTSERVE"})
+@click.argument("app", envvar="FASTSERVE_APP")
+@click.option(
+    "--host",
+    type=str,
+    default="127.0.0.1",
+    show_default=True,
+    help="Address or host name to listen on.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    metavar="INTEGER",
+    help="Port to listen on; 0 takes a free one, which the log names.",
+)
+@click.option("--uds", type=str, default=None, help="Listen on this Unix socket.")
+@click.option(
+    "--fd",
+    type=int,
+    default=None,
+    help="Listen on the socket that this inherited file descriptor is.",
+)
+@click.option(
+    "--loop",
+    type=str,
+    metavar=_LOOPS,
+    default="auto",
+    show_default=True,
+    help="Event loop: a name, or MODULE:ATTRIBUTE of what makes one. "
+    "auto takes uvloop where it is installed.",
+)
+@click.option(
+    "--lifespan",
+    type=click.Choice(list(LIFESPAN)),
+    default="auto",
+    show_default=True,
+    help="Tell the application of startup and shutdown; auto goes on without "
+    "when it does not understand.",
+)
+@click.option(
+    "--interface",
+    type=click.Choice(INTERFACES),
+    default="auto",
+    show_default=True,
+    help="The interface that the application has.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LOG_LEVELS)),
+    default=None,
+    help="The lowest level to log. [default: info]",
+)
+@click.option(
+    "--access-log/--no-access-log",
+    is_flag=True,
+    default=True,
+    help="Log a line for each request.",
+)
+@click.option(
+    "--use-colors/--no-use-colors",
+    is_flag=True,
+    default=None,
+    help="Colour the log. [default: on a terminal]",
+)
+@click.option(
+    "--server-header/--no-server-header",
+    is_flag=True,
+    default=True,
+    help="Send a Server header.",
+)
+@click.option(
+    "--date-header/--no-date-header",
+    is_flag=True,
+    default=True,
+    help="Send a Date header.",
+)
+@click.option(
+    "--root-path",
+    type=str,
+    default="",
+    help="The path below which the application is mounted, for ASGI's root_path.",
+)
+@click.option(
+    "--limit-concurrency",
+    type=int,
+    default=None,
+    help="Answer 503 while there are this many connections or tasks.",
+)
+@click.option(
+    "--backlog",
+    type=int,
+    default=2048,
+    show_default=True,
+    help="How many connections may wait to be accepted.",
+)
+@click.option(
+    "--limit-max-requests",
+    type=int,
+    default=None,
+    help="Stop after this many requests.",
+)
+@click.option(
+    "--limit-max-requests-jitter",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Raise --limit-max-requests by a random number up to this one.",
+)
+@click.option(
+    "--timeout-keep-alive",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Close a connection that was idle for this many seconds.",
+)
+@click.option(
+    "--timeout-graceful-shutdown",
+    type=int,
+    default=None,
+    help="Cancel the requests that still run this many seconds after the signal "
+    "to stop. [default: wait for them]",
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    callback=_split_headers,
+    metavar="NAME:VALUE",
+    help="Add this header to every response; may be given several times.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    callback=_print_version,
+    expose_value=False,
+    is_eager=True,
+    help="Show the versions of fastserve and Python, and exit.",
+)
+@click.option(
+    "--app-dir",
+    default="",
+    help="Look for the application in this folder. [default: the working directory]",
+)
+@click.option(
+    "--factory",
+    is_flag=True,
+    default=False,
+    help="APP is a function without arguments that returns the application.",
+)
+def main(app: str, **options: Any) -> None:
+    """Serve the ASGI application APP, given as MODULE:ATTRIBUTE."""
+    run(app, **options)
+
+
+def run(
+    app: ASGIApplication | Callable[..., Any] | str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uds: str | None = None,
+    fd: int | None = None,
+    loop: LoopFactoryType | str = "auto",
+    lifespan: LifespanType = "auto",
+    interface: InterfaceType = "auto",
+    log_config: dict[str, Any] | None = LOGGING_CONFIG,
+    log_level: str | int | None = None,
+    access_log: bool = True,
+    server_header: bool = True,
+    date_header: bool = True,
+    root_path: str = "",
+    limit_concurrency: int | None = None,
+    backlog: int = 2048,
+    limit_max_requests: int | None = None,
+    limit_max_requests_jitter: int = 0,
+    timeout_keep_alive: int = 5,
+    timeout_graceful_shutdown: int | None = None,
+    headers: list[tuple[str, str]] | None = None,
+    use_colors: bool | None = None,
+    app_dir: str | None = None,
+    factory: bool = False,
+) -> None:
+    """Serve `app` until a signal ends the server; the parameters are Config's.
+
+    `app_dir` is put in front of sys.path. The application is imported before there is
+    an event loop, so that its module may run one of its own.
+    Raises SystemExit(3) when the server could not start.
+    """
+    if app_dir is not None:
+        sys.path.insert(0, app_dir)
+
+    config = Config(
+        app,
+        host=host,
+        port=port,
+        uds=uds,
+        fd=fd,
+        loop=loop,
+        lifespan=lifespan,
+        interface=interface,
+        log_config=log_config,
+        log_level=log_level,
+        access_log=access_log,
+        server_header=server_header,
+        date_header=date_header,
+        root_path=root_path,
+        limit_concurrency=limit_concurrency,
+        backlog=backlog,
+        limit_max_requests=limit_max_requests,
+        limit_max_requests_jitter=limit_max_requests_jitter,
+        timeout_keep_alive=timeout_keep_alive,
+        timeout_graceful_shutdown=timeout_graceful_shutdown,
+        headers=headers,
+        use_colors=use_colors,
+        factory=factory,
+    )
+    config.load_app()
+
+    server = Server(config=config)
+    try:
+        with _socket_file_removed(server):
+            server.run()
+    except KeyboardInterrupt:
+        pass  # the signal that ended it, raised again after the shutdown
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+@contextlib.contextmanager
+def _socket_file_removed(server: Server) -> Iterator[None]:
+    """Have the file of --uds removed by the signals that end a process outright too.
+
+    The server removes it when it stops listening, after SIGINT and SIGTERM as well;
+    what is left are the signals that nobody handles.
+    """
+
+    def remove_and_end(sig: int, frame: FrameType | None) -> None:
+        server.remove_socket_file()
+        signal.signal(sig, signal.SIG_DFL)
+        signal.raise_signal(sig)
+
+    replaced = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if server.config.uds is not None and in_main_thread:
+        for name in ("SIGHUP", "SIGQUIT"):
+            sig = getattr(signal, name, None)  # Windows has neither
+            if sig is not None and signal.getsignal(sig) is signal.SIG_DFL:
+                signal.signal(sig, remove_and_end)
+                replaced.append(sig)
+    try:
+        yield
+    finally:
+        server.remove_socket_file()
+        for sig in replaced:
+            signal.signal(sig, signal.SIG_DFL)

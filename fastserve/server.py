@@ -1,0 +1,390 @@
+"""Server: listens, runs the lifespan, and turns a signal into a graceful end.
+
+One Server serves one Config on one event loop. Its steps, their order and their log
+lines are uvicorn's, for programs override startup, main_loop, on_tick and shutdown.
+Nothing here runs a request: the sockets give their bytes to the protocol class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from email.utils import formatdate
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastserve.config import STARTUP_FAILURE, Config, log_running
+from fastserve.sockets import SocketFile, bind_unix_socket, inherited_socket
+
+if TYPE_CHECKING:
+    from fastserve.lifespan.off import LifespanOff
+    from fastserve.lifespan.on import LifespanOn
+    from fastserve.protocols.shared import Shared
+
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+if sys.platform == "win32":
+    HANDLED_SIGNALS += (signal.SIGBREAK,)
+
+# Seconds between two looks at the flags that other threads and signals set.
+TICK = 0.1
+_SETTLE = 0.01
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class ServerState:
+    """What the connections of one server share with it.
+
+    They add themselves to `connections`, and their requests' tasks to `tasks`.
+    `default_headers` are for protocol classes that write them themselves.
+    """
+
+    def __init__(self) -> None:
+        self.connections: set[Any] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.default_headers: list[tuple[bytes, bytes]] = []
+        self._counted = 0
+        self._shared: Shared | None = None
+
+    @property
+    def total_requests(self) -> int:
+        """Requests answered so far; may be set, as protocol classes do to count."""
+        return self._counted + (self._shared.total_requests if self._shared else 0)
+
+    @total_requests.setter
+    def total_requests(self, value: int) -> None:
+        self._counted += value - self.total_requests
+
+    def count_with(self, shared: Shared) -> None:
+        """Add from now on what `shared` counts; what was counted before stays."""
+        self._counted = self.total_requests
+        self._shared = shared
+
+
+class Server:
+    """Serves one Config; `should_exit = True`, from any thread, ends it."""
+
+    # Set by `startup`: the asyncio servers, each with its `sockets`.
+    servers: list[asyncio.Server]
+    # Set by `_serve`.
+    lifespan: LifespanOn | LifespanOff
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.server_state = ServerState()
+
+        self.started = False
+        self.should_exit = False
+        self.force_exit = False
+        self.last_notified = 0.0
+
+        self._captured_signals: list[int] = []
+        self._shared: Shared | None = None
+        self._shutdown_over: asyncio.Event | None = None
+        self._socket_file: SocketFile | None = None
+
+    @functools.cached_property
+    def limit_max_requests(self) -> int | None:
+        """After how many requests to end, the jitter added; None: never."""
+        limit = self.config.limit_max_requests
+        if limit is None:
+            return None
+        return limit + random.randint(0, self.config.limit_max_requests_jitter)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on an event loop made for it, until told to end; not inside a loop."""
+        loop_factory = self.config.get_loop_factory()
+        if loop_factory is None:
+            asyncio.run(self.serve(sockets=sockets))
+        else:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(self.serve(sockets=sockets))
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on the running loop, until told to end.
+
+        Signals are handled meanwhile, in the main thread, and raised again after it.
+        Raises SystemExit(3) when the server cannot start.
+        """
+        with self.capture_signals():
+            await self._serve(sockets)
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        process_id = os.getpid()
+        config = self.config
+        if not config.loaded:
+            config.load()
+        self.lifespan = config.lifespan_class(config)
+
+        _log_process("Started", process_id)
+        try:
+            await self.startup(sockets=sockets)
+            if not self.should_exit:
+                await self.main_loop()
+            if self.started:
+                await self.shutdown(sockets=sockets)
+                _log_process("Finished", process_id)
+        except BaseException:
+            self._abandon(sockets)
+            raise
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then listen on `sockets` or where config says.
+
+        Raises SystemExit(3) when either fails.
+        """
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+
+        self.servers = []
+        self._shutdown_over = None
+        try:
+            await self._listen(self._make_protocol_factory(), sockets)
+        except OSError as exc:
+            logger.error(exc)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+
+        if sockets is None:  # else whoever bound them has said where
+            listeners = [sock for server in self.servers for sock in server.sockets]
+            self._log_started_message(listeners)
+        self.started = True
+
+    def _make_protocol_factory(self) -> Callable[[], asyncio.Protocol]:
+        """What is called for each connection.
+
+        The context is captured here, once: requests run in copies of the context of
+        serve(), never in that of the connection or the request before.
+        """
+        self._shared = self.config.shared_class(
+            self.config,
+            self.server_state,
+            self.lifespan.state,
+            asyncio.get_running_loop(),
+            contextvars.copy_context(),
+        )
+        self.server_state.count_with(self._shared)
+        return functools.partial(self.config.http_protocol_class, self._shared)
+
+    async def _listen(
+        self,
+        factory: Callable[[], asyncio.Protocol],
+        sockets: list[socket.socket] | None,
+    ) -> None:
+        config = self.config
+        create_server = functools.partial(
+            asyncio.get_running_loop().create_server,
+            factory,
+            ssl=config.ssl,
+            backlog=config.backlog,
+        )
+        if sockets is not None:
+            for sock in sockets:
+                self.servers.append(await create_server(sock=sock))
+        elif config.fd is not None:
+            sock = inherited_socket(config.fd)
+            self.servers.append(await create_server(sock=sock))
+        elif config.uds is not None:
+            sock, self._socket_file = bind_unix_socket(config.uds)
+            self.servers.append(await create_server(sock=sock))
+        else:
+            server = await create_server(host=config.host, port=config.port)
+            self.servers.append(server)
+
+    def _log_started_message(self, listeners: Sequence[socket.socket]) -> None:
+        config = self.config
+        if config.fd is not None:
+            log_running("socket %s", (listeners[0].getsockname(),))
+        elif config.uds is not None:
+            log_running("unix socket %s", (config.uds,))
+        else:
+            port = config.port or listeners[0].getsockname()[1]
+            log_running(*config.address_line(port))
+
+    async def main_loop(self) -> None:
+        """Call on_tick ten times a second until it returns True."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % 864_000
+            await asyncio.sleep(TICK)
+
+    async def on_tick(self, counter: int) -> bool:
+        """The work of one tick; returns True when it is time to end."""
+        if counter % 10 == 0:
+            await self._once_a_second()
+        if self.should_exit:
+            return True
+        limit = self.limit_max_requests
+        if limit is not None and self.server_state.total_requests >= limit:
+            logger.info(
+                "Maximum request limit of %d exceeded. Terminating process.", limit
+            )
+            return True
+        return False
+
+    async def _once_a_second(self) -> None:
+        config, now = self.config, time.time()
+        headers = config.encoded_headers
+        if config.date_header:
+            date = formatdate(now, usegmt=True).encode("ascii")
+            headers = [(b"date", date), *headers]
+        self.server_state.default_headers = headers
+        if config.callback_notify is not None:
+            if now - self.last_notified > config.timeout_notify:
+                self.last_notified = now
+                await config.callback_notify()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let what runs finish, then stop the application.
+
+        Called again, it waits for the first call to be done.
+        """
+        if self._shutdown_over is not None:
+            await self._shutdown_over.wait()
+            return
+        self._shutdown_over = asyncio.Event()
+        try:
+            await self._shutdown(sockets)
+        finally:
+            self._shutdown_over.set()
+
+    async def _shutdown(self, sockets: list[socket.socket] | None) -> None:
+        logger.info("Shutting down")
+        # No await before this: who sees should_exit can rely on a closed port.
+        self._close_listeners(sockets)
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._settle()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        except TimeoutError:
+            logger.error(
+                "Cancel %s running task(s), timeout graceful shutdown exceeded",
+                len(self.server_state.tasks),
+            )
+            self._cancel_tasks("Task cancelled, timeout graceful shutdown exceeded")
+            await self._settle()
+        if self.force_exit:
+            self._cancel_tasks("Task cancelled, forced to exit")
+        else:
+            await self._unless_forced(self.lifespan.shutdown())
+        self._drop_connections()
+
+    def _is_busy(self) -> bool:
+        state = self.server_state
+        return bool(state.connections or state.tasks) and not self.force_exit
+
+    async def _settle(self) -> None:
+        """Give what has just been told to end a tenth of a second to do so."""
+        deadline = time.monotonic() + TICK
+        await asyncio.sleep(0)
+        while self._is_busy() and time.monotonic() < deadline:
+            await asyncio.sleep(_SETTLE)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        state = self.server_state
+        if state.connections and not self.force_exit:
+            logger.info("Waiting for connections to close. (CTRL+C to force quit)")
+            while state.connections and not self.force_exit:
+                await asyncio.sleep(_SETTLE)
+        if state.tasks and not self.force_exit:
+            logger.info(
+                "Waiting for background tasks to complete. (CTRL+C to force quit)"
+            )
+            while state.tasks and not self.force_exit:
+                await asyncio.sleep(_SETTLE)
+        if not self.force_exit:  # it would wait for those that are to be dropped
+            for server in self.servers:
+                await server.wait_closed()
+
+    async def _unless_forced(self, step: Any) -> None:
+        """Await `step`, but no longer than until a second SIGINT."""
+        task = asyncio.ensure_future(step)
+        try:
+            while not task.done() and not self.force_exit:
+                await asyncio.wait([task], timeout=TICK)
+        finally:
+            task.cancel()
+        if task.done():
+            task.result()
+
+    def _cancel_tasks(self, message: str) -> None:
+        for task in list(self.server_state.tasks):
+            task.cancel(msg=message)
+
+    def _close_listeners(self, sockets: list[socket.socket] | None) -> None:
+        for server in getattr(self, "servers", ()):
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        self.remove_socket_file()
+
+    def _drop_connections(self) -> None:
+        """Abort the connections that are left, and stop what they share."""
+        for connection in list(self.server_state.connections):
+            if (transport := getattr(connection, "transport", None)) is not None:
+                transport.abort()
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def _abandon(self, sockets: list[socket.socket] | None) -> None:
+        """Close everything at once: serving ends by an exception, or a cancel."""
+        self._close_listeners(sockets)
+        self._drop_connections()
+
+    def remove_socket_file(self) -> None:
+        """Remove the file of --uds, if this server made it and it is there still."""
+        if self._socket_file is not None:
+            self._socket_file.remove()
+            self._socket_file = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let handle_exit have the signals; raise them again, last first, at the end.
+
+        signal.signal and not the loop's own way: the handlers that were there can be
+        put back, and others find this server by signal.getsignal. Outside the main
+        thread signals are left alone.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                if handler is not None:  # None: set by C code, nothing to put back
+                    signal.signal(sig, handler)
+        while self._captured_signals:
+            signal.raise_signal(self._captured_signals.pop())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The signal handler: the first asks to end, a second SIGINT forces it."""
+        self._captured_signals.append(sig)
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        else:
+            self.should_exit = True
+
+
+def _log_process(event: str, process_id: int) -> None:
+    text = f"{event} server process [%d]"
+    colored = text.replace("%d", click.style("%d", fg="cyan"))
+    logger.info(text, process_id, extra={"color_message": colored})
