@@ -107,7 +107,7 @@ class Environment:
     def versions(self):
         """Versions by distribution name, the interpreter's first."""
         output = subprocess.check_output(
-            [self.bin_dir / "python", "-c", VERSIONS, *REPORTED], text=True
+            [self.bin_dir / "python", "-c", VERSIONS, *REPORTED], text=True, cwd="/"
         )
         return json.loads(output)
 
