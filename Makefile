@@ -51,7 +51,7 @@ leaks: $(VENV)/tools $(VENV)/installed
 
 lint: $(VENV)/tools
 	$(PY) -m ruff check .
-	$(VENV)/bin/cython-lint fastserve
+	PATH=$(VENV)/bin:$$PATH cython-lint fastserve
 types: $(VENV)/tools $(VENV)/installed
 	$(PY) -m mypy
 	$(PY) -m pytest tests/test_source.py -k stubs
