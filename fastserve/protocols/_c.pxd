@@ -1,0 +1,108 @@
+# The one door to C: what fastserve uses of llhttp and of csrc/, and nothing else.
+#
+# llhttp's callbacks are declared `except -1`: a callback that fails with a Python
+# exception set makes llhttp_execute stop, and `except *` hands the exception on.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+
+
+cdef extern from "llhttp.h":
+    ctypedef struct llhttp_t:
+        void *data
+        uint8_t http_major
+        uint8_t http_minor
+        uint8_t upgrade
+        uint16_t flags
+        uint64_t content_length
+
+    ctypedef int (*llhttp_data_cb)(llhttp_t *, const char *, size_t) except -1
+    ctypedef int (*llhttp_cb)(llhttp_t *) except -1
+
+    ctypedef struct llhttp_settings_t:
+        llhttp_data_cb on_url
+        llhttp_data_cb on_header_field
+        llhttp_data_cb on_header_value
+        llhttp_data_cb on_chunk_extension_name
+        llhttp_data_cb on_chunk_extension_value
+        llhttp_data_cb on_body
+        llhttp_cb on_url_complete
+        llhttp_cb on_header_value_complete
+        llhttp_cb on_headers_complete
+        llhttp_cb on_message_complete
+
+    ctypedef enum llhttp_errno_t:
+        HPE_OK
+        HPE_PAUSED
+
+    ctypedef enum llhttp_type_t:
+        HTTP_REQUEST
+
+    enum:
+        F_CONNECTION_CLOSE
+        F_CONNECTION_UPGRADE
+        F_UPGRADE
+        F_CONTENT_LENGTH
+        F_TRANSFER_ENCODING
+
+    void llhttp_settings_init(llhttp_settings_t *)
+    void llhttp_init(llhttp_t *, llhttp_type_t, const llhttp_settings_t *)
+    void llhttp_reset(llhttp_t *)
+    llhttp_errno_t llhttp_execute(llhttp_t *, const char *, size_t) except *
+    const char *llhttp_get_error_pos(const llhttp_t *)
+    const char *llhttp_get_error_reason(const llhttp_t *)
+
+
+cdef extern from "http_scan.h" nogil:
+    enum:
+        FS_NAME_HOST
+        FS_NAME_CONNECTION
+        FS_NAME_CONTENT_LENGTH
+        FS_NAME_TRANSFER_ENCODING
+        FS_NAME_EXPECT
+        FS_NAME_UPGRADE
+        FS_NAME_OTHERS
+        FS_TARGET_ORIGIN
+        FS_TARGET_ABSOLUTE
+        FS_TARGET_ASTERISK
+
+    const int fs_names_count
+
+    ctypedef struct fs_target:
+        int form
+        int escaped
+        const char *path
+        size_t path_len
+        const char *query
+        size_t query_len
+        const char *authority
+        size_t authority_len
+
+    size_t fs_token_length(const char *p, size_t n)
+    int fs_lower_name(char *out, const char *p, size_t n)
+    int fs_name_equals(const char *wire, const char *lower, size_t n)
+    int fs_name_index(const char *p, size_t n)
+    const char *fs_name_at(int index, size_t *length)
+    void fs_trim(const char **p, size_t *n)
+    int fs_list_has(const char *items, size_t n, const char *token, size_t token_len)
+    int fs_host_is_valid(const char *p, size_t n)
+    int fs_scan_target(const char *p, size_t n, fs_target *out)
+    size_t fs_percent_decode(char *out, const char *p, size_t n)
+
+
+cdef extern from "http_write.h" nogil:
+    enum:
+        FS_E_NAME
+        FS_E_VALUE
+        FS_E_ROOM
+        FS_DATE_LENGTH
+        FS_DECIMAL_MAX
+        FS_CHUNK_HEAD_MAX
+        FS_STATUS_LINE_MAX
+
+    size_t fs_write_decimal(char *out, uint64_t value)
+    size_t fs_write_chunk_head(char *out, uint64_t size)
+    size_t fs_write_date(char *out, int64_t unix_seconds)
+    size_t fs_write_status_line(char *out, int status)
+    Py_ssize_t fs_write_header(
+        char *out, size_t room, const char *name, size_t name_len,
+        const char *value, size_t value_len)

@@ -1,0 +1,64 @@
+# One TCP, Unix or TLS connection: the asyncio protocol, and the channel of its requests.
+
+from libc.stdint cimport int64_t
+
+from fastserve.protocols.exchange cimport Channel, Exchange, HttpExchange
+from fastserve.protocols.http1 cimport RequestParser, ResponseWriter
+from fastserve.protocols.shared cimport Shared
+
+
+cdef class Connection(Channel):
+    # The connection's.
+    cdef Shared _shared
+    cdef readonly object transport  #: asyncio.Transport; None once it is lost
+    cdef RequestParser _parser
+    cdef ResponseWriter _writer
+    cdef tuple _client              #: (host, port) or None
+    cdef tuple _server              #: (host, port), (path, None) or None
+    cdef dict _template             #: scope to copy; None until it is needed
+    cdef object __weakref__
+    cdef bint _log_access
+    cdef bint _closing              # nothing more is read or written
+    cdef bint _lingering            # the last byte is written; input is dropped
+    cdef bint _stopping             # the server shuts down
+    cdef bint _eof                  # the peer sends no more
+    cdef bint _reading_paused
+    cdef bint _writing_paused
+    cdef bint _scheduled            # _continue() is to be called
+    cdef bint _busy                 # something came since the wheel's last visit
+    cdef bint _confirming           # the deadline has passed; input may be unread
+    # Input that waits for its turn, and the output of the present callback.
+    cdef bytes _pending
+    cdef Py_ssize_t _pending_at
+    cdef bint _corked               # output is collected
+    cdef object _out                #: None, bytes, or a list of bytes
+    cdef Py_ssize_t _out_size
+    # One request's.
+    cdef HttpExchange _exchange     # None: no answer is owed
+    cdef bint _request_open         # its body has not ended
+    cdef bint _keep                 # the connection goes on after it
+    cdef bint _http10
+    cdef bint _to_head              # its method is HEAD
+    cdef bint _sent                 # bytes of its answer were written
+    cdef bytes _head                # the answer's head, not written yet
+
+    cdef int _receive(self, bytes data) except -1
+    cdef int _process(self, bytes data, Py_ssize_t at) except -1
+    cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1
+    cdef int _begin(self) except -1
+    cdef dict _make_scope(self)
+    cdef int _settle(self) except -1
+    cdef int _schedule(self) except -1
+    cdef int _refuse(self, bytes data) except -1
+    cdef int _report(self, bytes data) except -1
+    cdef int _write(self, object piece) except -1
+    cdef int _flush_out(self) except -1
+    cdef int _end_answer(self) except -1
+    cdef int _cut(self) except -1
+    cdef int _close(self) except -1
+    cdef int _linger(self) except -1
+    cdef int _reset(self) except -1
+    cdef int _release(self) except -1
+    cdef int _pause_reading(self) except -1
+    cdef int _run(self, HttpExchange exchange) except -1
+    cdef int _fault(self, object error) except -1

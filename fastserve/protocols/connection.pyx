@@ -1,0 +1,564 @@
+"""The asyncio protocol of one connection: the only writer of its socket.
+
+Bytes go to the parser; a request whose head is complete becomes an exchange, whose
+application is started here, in the callback that brought the bytes; what it sends
+comes back through Channel's methods and goes out in as few writes as can be.
+
+    answer owed   body open   then
+    no            no          idle: the keep-alive deadline runs
+    yes           yes         body goes to the exchange; over 64 KiB unread it pauses
+    yes           no          further input waits: one answer at a time, in order
+    no            yes         the rest of the body is read and dropped
+
+Never: an exception that gets out of a callback, an application called from another
+one's step, a byte of an error answer inside an answer that has begun.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Copy
+
+import os
+import socket
+import struct
+
+from fastserve.protocols.exchange cimport new_http_exchange
+from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED
+from fastserve.protocols.shared cimport Timed
+
+
+cdef enum:
+    HIGH_WATER = 65536          # bytes of body unread, or of output collected
+    BURST = 32                  # requests in one callback, then others have a turn
+
+cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
+cdef int TRACE = 5              # uvicorn's log level below DEBUG
+
+cdef dict REFUSALS = {
+    400: b"Invalid HTTP request received.",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+}
+
+
+async def service_unavailable(scope, receive, send):
+    """The application of a request over --limit-concurrency."""
+    await send({
+        "type": "http.response.start",
+        "status": 503,
+        "headers": [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"19"),
+            (b"connection", b"close"),
+        ],
+    })
+    await send({"type": "http.response.body", "body": b"Service Unavailable"})
+
+
+cdef tuple address(object info):
+    """(host, port) of a socket's name; None for one that has no host."""
+    if type(info) is tuple and len(info) >= 2:
+        return (str(info[0]), int(info[1]))
+    return None
+
+
+cdef str guess(bytes data, str reason):
+    """What a refused request probably was."""
+    if data.startswith(b"\x16\x03"):
+        return " This looks like TLS on a plain port."
+    if data.startswith(b"PRI * HTTP/2"):
+        return " This looks like HTTP/2, which is not offered yet."
+    if "Host field is missing" in reason:
+        return " HTTP/1.1 requires a Host field."
+    if "target" in reason and not data[:1024].isascii():
+        return " A client must percent-encode what is not ASCII."
+    return ""
+
+
+@cython.final
+cdef class Connection(Channel):
+    """An asyncio protocol, by its methods; Server makes one a connection."""
+
+    def __init__(self, Shared shared):
+        self._shared = shared
+        self._keep = True
+        self._parser = RequestParser()
+        self._writer = ResponseWriter()
+
+    # --- asyncio's side -------------------------------------------------------------
+
+    def connection_made(self, transport):
+        cdef object name = transport.get_extra_info("sockname")
+        self.transport = transport
+        self._client = address(transport.get_extra_info("peername"))
+        self._server = (name, None) if type(name) is str else address(name)
+        self._shared.connections.add(self)
+        self._shared.refresh()
+        self._log_access = self._shared.access_logger.hasHandlers()
+        self._trace("made")
+
+    def data_received(self, data):
+        try:
+            self._receive(data if type(data) is bytes else bytes(data))
+        except Exception as error:
+            self._fault(error)
+
+    def eof_received(self):
+        """True keeps the transport open for the answers that are still owed."""
+        try:
+            return self._receive_eof()
+        except Exception as error:
+            self._fault(error)
+            return False
+
+    def connection_lost(self, error):
+        self._closing = True
+        self._trace("lost")
+        try:
+            self._release()
+        finally:
+            self._shared.wheel.discard(self)
+            self._shared.connections.discard(self)
+            self.transport = None
+
+    def pause_writing(self):
+        self._writing_paused = True
+
+    def resume_writing(self):
+        self._writing_paused = False
+        if self._exchange is not None:
+            self._exchange.resume_writing()
+        elif self._pending is not None:
+            self._schedule()
+
+    def shutdown(self):
+        """Server.shutdown(): closed now if idle, else after the running answer."""
+        self._stopping = True
+        self._keep = False
+        if self._exchange is None and self._pending is None and not self._closing:
+            self._close()
+
+    # --- input ------------------------------------------------------------------------
+
+    cdef int _receive(self, bytes data) except -1:
+        if self._closing or self._lingering:
+            return 0
+        self.due = 0
+        self._busy = True
+        self._confirming = False
+        if self._pending is not None:
+            # A second read that waits: the peer has to wait too. This bounds what
+            # is kept to two reads.
+            self._pending = self._pending[self._pending_at:] + data
+            self._pending_at = 0
+            return self._pause_reading()
+        return self._process(data, 0)
+
+    def _receive_eof(self):
+        self._eof = True
+        if self._closing or self._lingering:
+            return False
+        if self._exchange is None:
+            return self._pending is not None
+        if self._request_open:
+            # The request will never be whole. What came of it is delivered first.
+            self._cut()
+            return False
+        self._exchange.peer_finished()
+        return True
+
+    def _continue(self):
+        """Another turn for input that waited."""
+        cdef bytes data = self._pending
+        self._scheduled = False
+        if self._closing or data is None or self._exchange is not None:
+            return
+        self._pending = None
+        try:
+            self._process(data, self._pending_at)
+        except Exception as error:
+            self._fault(error)
+
+    cdef int _process(self, bytes data, Py_ssize_t at) except -1:
+        """Parse and serve, then write what the answers of this turn have come to."""
+        self._corked = True
+        try:
+            at = self._serve(data, at)
+        finally:
+            self._corked = False
+        if at < PyBytes_GET_SIZE(data) and not self._closing and not self._lingering:
+            self._pending = data
+            self._pending_at = at
+        self._flush_out()
+        return self._settle()
+
+    cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1:
+        """Serve the requests in data from offset at; returns where it stopped."""
+        cdef RequestParser parser = self._parser
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef HttpExchange exchange
+        cdef int begun = 0
+        cdef object body
+        cdef bint fresh
+
+        while at < size and not self._closing and not self._lingering:
+            if not self._request_open:
+                if self._exchange is not None or self._writing_paused:
+                    return at           # one answer at a time
+                if begun == BURST:
+                    return at
+            at = parser.feed(data, at)
+            if parser.phase == FAILED:
+                self._refuse(data)
+                return size
+            if parser.phase < BODY:
+                return size
+            fresh = not self._request_open
+            if fresh:
+                begun += 1
+                self._begin()
+            exchange = self._exchange
+            body = parser.take_body()
+            if body is not None and exchange is not None:
+                exchange.feed(<bytes>body)
+                if exchange.unread > HIGH_WATER:
+                    self._pause_reading()
+            if parser.phase == COMPLETE:
+                self._request_open = False
+                if exchange is not None:
+                    exchange.end_of_body()
+                parser.next()
+            if fresh:
+                self._run(exchange)
+            if self._exchange is None and not self._keep:
+                return at               # nothing behind it is served
+        return at
+
+    cdef int _begin(self) except -1:
+        """The head of a request is complete."""
+        cdef RequestParser parser = self._parser
+
+        if parser.upgrade:
+            self._shared.logger.warning("Unsupported upgrade request.")
+        self._request_open = True
+        self._http10 = parser.http10
+        self._to_head = parser.method == "HEAD"
+        self._sent = False
+        self._keep = (
+            parser.keep_alive and self._shared.keep_alive and not self._stopping)
+        self._exchange = new_http_exchange(
+            self, self._shared, self._make_scope(), parser.expect_continue,
+            self._log_access)
+        return 0
+
+    cdef int _run(self, HttpExchange exchange) except -1:
+        cdef Shared shared = self._shared
+        if shared.limit_concurrency and shared.is_over_limit():
+            shared.logger.warning("Exceeded concurrency limit.")
+            return exchange.run(service_unavailable)
+        return exchange.run(shared.app)
+
+    cdef dict _make_scope(self):
+        cdef RequestParser parser = self._parser
+        cdef Shared shared = self._shared
+        cdef dict scope
+
+        if self._template is None:
+            self._template = shared.scope_template(
+                self.transport, self._client, self._server)
+        scope = PyDict_Copy(self._template)
+        # Copies, for what one request changes no other may see.
+        scope["asgi"] = PyDict_Copy(<dict>scope["asgi"])
+        if parser.http10:
+            scope["http_version"] = "1.0"
+        scope["headers"] = parser.headers
+        scope["state"] = PyDict_Copy(shared.app_state)
+        scope["method"] = parser.method
+        if shared.root_path:
+            scope["path"] = shared.root_path + parser.path
+            scope["raw_path"] = shared.root_path_bytes + parser.raw_path
+        else:
+            scope["path"] = parser.path
+            scope["raw_path"] = parser.raw_path
+        scope["query_string"] = parser.query_string
+        scope["extensions"] = {}
+        return scope
+
+    # --- what follows an answer ---------------------------------------------------------
+
+    cdef int _settle(self) except -1:
+        """Between callbacks: go on with what waits, go idle, or close."""
+        if self._exchange is not None or self._closing or self._lingering:
+            return 0
+        if self._parser.phase != 0 and not self._request_open:
+            return 0                    # inside a head
+        if not self._keep and (self._request_open or self._pending is not None):
+            return self._linger()
+        if self._pending is not None:
+            return 0 if self._writing_paused else self._schedule()
+        if self._eof or not self._keep:
+            return self._close()
+        self.resume_reading()
+        if not self._request_open:
+            self._shared.wheel.set_deadline(self, self._shared.timeout_keep_alive)
+        return 0
+
+    cdef int _schedule(self) except -1:
+        """Go on in a callback of its own: never inside a step of an application."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._shared.loop.call_soon(self._continue, context=self._shared.context)
+        return 0
+
+    cdef int64_t on_tick(self, int64_t now) except -1:
+        """The wheel's visit: a deadline that has passed, or an idle connection."""
+        if self._closing or not self.due:
+            return 0
+        self._shared.refresh()
+        if self.due <= now:
+            if not self._confirming and not self._lingering:
+                # Bytes may have come while the loop was held up: it reads first.
+                self._confirming = True
+                return now + 1
+            self._close()
+            return 0
+        if self._busy:
+            self._busy = False
+            return min(self.due, now + 4)
+        # Idle for a whole second: the memory is worth more than the speed.
+        self._parser.forget()
+        self._template = None
+        return self.due
+
+    # --- refusals ------------------------------------------------------------------------
+
+    cdef int _refuse(self, bytes data) except -1:
+        """The parser has failed: answer, if no answer has begun, and close."""
+        cdef HttpExchange exchange = self._exchange
+        cdef bytes text
+
+        self._report(data)
+        self._keep = False
+        if exchange is not None:
+            if exchange.started:
+                return self._cut()
+            self._exchange = None
+            exchange.peer_left()
+        elif self._request_open:
+            return self._linger()       # its answer is out already
+        self._sent = True
+        text = <bytes>REFUSALS[self._parser.status]
+        self._head = self._writer.start(
+            self._parser.status,
+            [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"%d" % len(text)),
+                (b"connection", b"close"),
+            ],
+            self._shared.default_lines(), self._shared.date_size, False, False, False)
+        self._write(self._writer.body(self._head, text, False))
+        self._head = None
+        return self._linger()
+
+    cdef int _report(self, bytes data) except -1:
+        cdef object peer = "%s:%d" % self._client if self._client else "a Unix socket"
+        cdef RequestParser parser = self._parser
+
+        self._shared.logger.warning("Invalid HTTP request received.")
+        if self._shared.may_report():
+            self._shared.logger.warning(
+                "Refused with %d, from %s: %s, at byte %d of %s.%s",
+                parser.status, peer, parser.reason, parser.offset,
+                ascii(data[:64]), guess(data, parser.reason))
+        return 0
+
+    # --- Channel: what exchanges ask for ---------------------------------------------------
+
+    cdef int start(self, object status, object headers) except -1:
+        self._head = self._writer.start(
+            status, headers, self._shared.default_lines(), self._shared.date_size,
+            self._http10, self._to_head,
+            self._keep and not self._eof and not self._stopping)
+        return 0
+
+    cdef int body(self, object data, bint more) except -1:
+        cdef object piece = self._writer.body(self._head, data, more)
+        self._head = None
+        if piece is not None:
+            self._sent = True
+            self._write(piece)
+        if not more:
+            self._end_answer()
+        return 0
+
+    cdef int informational(self, int status) except -1:
+        if not self._closing:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return 0
+
+    cdef int flush(self) except -1:
+        if self._head is not None:
+            self._sent = True
+            self._write(self._head)
+            self._head = None
+        return 0
+
+    cdef int abort(self, Exchange exchange) except -1:
+        if self._closing:
+            return 0
+        self._keep = False
+        if exchange is self._exchange:
+            return self._cut()
+        if self._exchange is None and not self._corked:
+            return self._settle()
+        return 0
+
+    cdef int resume_reading(self) except -1:
+        if self._reading_paused and not self._closing:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        return 0
+
+    cdef bint is_writable(self) noexcept:
+        return not self._writing_paused
+
+    # --- output ---------------------------------------------------------------------------
+
+    cdef int _write(self, object piece) except -1:
+        """Write bytes or a list of bytes, at once or with the rest of this turn."""
+        cdef list pieces
+
+        if not self._corked:
+            if type(piece) is bytes:
+                self.transport.write(piece)
+            else:
+                self.transport.writelines(piece)
+            return 0
+        if self._out is None and type(piece) is bytes:
+            self._out = piece
+            self._out_size = PyBytes_GET_SIZE(piece)
+        else:
+            pieces = self._out if type(self._out) is list else (
+                [] if self._out is None else [self._out])
+            if type(piece) is bytes:
+                pieces.append(piece)
+                self._out_size += PyBytes_GET_SIZE(piece)
+            else:
+                pieces.extend(piece)
+                for piece in <list>piece:
+                    self._out_size += PyBytes_GET_SIZE(piece)
+            self._out = pieces
+        if self._out_size > HIGH_WATER:
+            self._flush_out()
+        return 0
+
+    cdef int _flush_out(self) except -1:
+        cdef object out = self._out
+        if out is None:
+            return 0
+        self._out = None
+        if not self._closing:
+            if type(out) is list:
+                if self._out_size <= HIGH_WATER:
+                    self.transport.write(b"".join(<list>out))
+                else:
+                    self.transport.writelines(out)
+            else:
+                self.transport.write(out)
+        self._out_size = 0
+        return 0
+
+    cdef int _end_answer(self) except -1:
+        self._exchange = None
+        self._shared.total_requests += 1
+        if not self._writer.keep_alive:
+            self._keep = False
+        if not self._corked:
+            self._settle()
+        return 0
+
+    # --- ends ------------------------------------------------------------------------------
+
+    cdef int _cut(self) except -1:
+        """End an answer that cannot be completed, so that it does not look whole."""
+        cdef HttpExchange exchange = self._exchange
+        self._exchange = None
+        self._keep = False
+        self._head = None
+        self._flush_out()
+        if exchange is not None:
+            exchange.peer_left()
+        if self._sent and self._writer.until_close:
+            return self._reset()
+        if self._request_open and not self._eof:
+            return self._linger()
+        return self._close()
+
+    cdef int _close(self) except -1:
+        """Close when everything is written."""
+        self._flush_out()
+        if not self._closing:
+            self._closing = True
+            self.transport.close()
+        return self._release()
+
+    cdef int _linger(self) except -1:
+        """FIN now, then drop input for a while: RFC 9112 9.6.
+
+        A close with input unread would be a RST, which may overtake the answer.
+        """
+        self._flush_out()
+        self._pending = None
+        if self._eof or self._closing or not self.transport.can_write_eof():
+            return self._close()
+        self._lingering = True
+        self.transport.write_eof()
+        self.resume_reading()
+        self._shared.wheel.set_deadline(self, LINGER)
+        return 0
+
+    cdef int _reset(self) except -1:
+        """RST: a body that ends with the connection would look whole after a FIN."""
+        cdef object real = self.transport.get_extra_info("socket")
+        cdef object copy
+
+        if real is not None:
+            copy = socket.socket(fileno=os.dup(real.fileno()))
+            copy.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            copy.close()
+        self._closing = True
+        self.transport.abort()
+        return self._release()
+
+    cdef int _release(self) except -1:
+        """Let go of what the connection holds, and tell the exchange."""
+        cdef HttpExchange exchange = self._exchange
+        self._exchange = None
+        self._pending = None
+        self._head = None
+        self._out = None
+        self._template = None
+        if exchange is not None:
+            exchange.peer_left()
+        return 0
+
+    cdef int _pause_reading(self) except -1:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+        return 0
+
+    cdef int _fault(self, object error) except -1:
+        """A fault of the server's own ends this connection and nothing else."""
+        self._shared.logger.error("A connection failed.", exc_info=error)
+        self._corked = False
+        if not self._closing:
+            self._closing = True
+            self.transport.abort()
+        return self._release()
+
+    def _trace(self, event):
+        if self._shared.logger.level <= TRACE:
+            prefix = "%s:%d - " % self._client if self._client else ""
+            self._shared.logger.log(TRACE, "%sHTTP connection %s", prefix, event)

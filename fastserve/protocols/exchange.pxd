@@ -1,0 +1,88 @@
+# The ASGI side of one request, and the seam to the wire below it.
+
+from fastserve.protocols.shared cimport Shared, Timed
+
+
+cdef class Channel(Timed):
+    # What an exchange knows of the wire. Errors of the application are raised as
+    # RuntimeError; a lost peer is no error.
+    cdef int start(self, object status, object headers) except -1
+    cdef int body(self, object data, bint more) except -1
+    cdef int informational(self, int status) except -1
+    cdef int flush(self) except -1
+    cdef int abort(self, Exchange exchange) except -1
+    cdef int resume_reading(self) except -1
+    cdef bint is_writable(self) noexcept
+
+
+cdef class Exchange:
+    cdef readonly dict scope
+    cdef readonly object task       #: asyncio.Task or its like; None while not needed
+    cdef readonly bint disconnected # the peer has left
+    cdef bint _peer_finished        # it sends no more, and may still read
+    cdef Shared _shared
+    cdef Channel _channel           #: None when the exchange has no more to say to it
+    cdef AppCall _call
+    cdef object _receivers          #: None, a future, or a list of futures
+    cdef object _writers            #: likewise, of sends that wait for the peer
+
+    cdef int run(self, object app) except -1
+    cdef int peer_finished(self) except -1
+    cdef int peer_left(self) except -1
+    cdef int resume_writing(self) except -1
+    cdef int _wake_receivers(self) except -1
+    cdef object _next_message(self)
+    cdef int _send(self, object message) except -1
+    cdef bint _must_wait(self) noexcept
+    cdef int _app_returned(self, object result) except -1
+    cdef int _app_failed(self, object error) except -1
+    cdef int _app_waits(self) except -1
+    cdef int _log_failure(self, object error) except -1
+
+
+cdef class HttpExchange(Exchange):
+    # The request.
+    cdef object _body               #: bytes that receive() has not given yet, or None
+    cdef readonly Py_ssize_t unread # their number
+    cdef bint _body_complete        # no more will come
+    cdef bint _body_delivered       # receive() has given the last of it
+    cdef bint _wants_continue       # 100 Continue is owed at the first receive()
+    # The response.
+    cdef readonly bint started
+    cdef readonly bint complete
+    cdef bint _refused              # the head could not be sent
+    cdef bint _head_waits           # the head is held back for the first body
+    cdef bint _log_access
+
+    cdef int feed(self, bytes data) except -1
+    cdef int end_of_body(self) except -1
+    cdef int _start(self, object message) except -1
+    cdef int _begin_response(self, object status, object headers) except -1
+    cdef int _end_response(self) except -1
+    cdef int _body_message(self, object message) except -1
+    cdef int _answer_500(self) except -1
+
+
+cdef class AppCall:
+    # The coroutine that a request's task runs: the application's, with its end.
+    cdef Exchange _exchange
+    cdef object _app
+    cdef object _inner              #: the application's coroutine or iterator
+    cdef bint running               # inside a step
+    cdef readonly bint finished
+
+    cdef object _begin(self)
+    cdef object _step(self, object value)
+    cdef object _finish(self, object result)
+    cdef object _fail(self, object error)
+
+
+cdef class Receive:
+    cdef Exchange _exchange
+    cdef object _waiter
+
+    cdef object _step(self)
+
+
+cdef HttpExchange new_http_exchange(
+    Channel channel, Shared shared, dict scope, bint wants_continue, bint log_access)

@@ -1,0 +1,630 @@
+"""The ASGI side of one request: scope, receive, send, and the task that runs the app.
+
+HttpExchange stands between an application and a Channel, which it calls for every
+byte that goes out. What an application may send, and when:
+
+    state       http.response.start   http.response.body      after the last body
+    fresh       -> started            RuntimeError            -
+    started     RuntimeError          -> started, complete    -
+    complete    RuntimeError          RuntimeError            RuntimeError
+
+After the peer has left, send() says nothing and receive() gives http.disconnect.
+
+Never: a protocol module, a socket, a transport. The next request is never started
+from here: that is the connection's, outside of this task's step and context.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.contextvars cimport PyContext_Copy
+from cpython.object cimport PyObject
+
+import inspect
+
+from fastserve.protocols.tasks cimport start_eagerly
+
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(object, object, PyObject **) noexcept
+    bint PyCoro_CheckExact(object)
+
+
+cdef object steal(PyObject *reference):
+    """A new reference becomes an ordinary one."""
+    cdef object value = <object>reference
+    cpython_decref(reference)
+    return value
+
+cdef extern from "Python.h":
+    void cpython_decref "Py_DECREF" (PyObject *)
+
+
+# --- awaitables -----------------------------------------------------------------
+
+@cython.final
+cdef class Done:
+    """An await that is over at once, with None: one object serves all.
+
+    It has what asyncio asks of a coroutine, so that an application may wrap it in a
+    task, gather or wait_for as it may the coroutine it would get elsewhere.
+    """
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def send(self, value):
+        raise StopIteration
+
+    def throw(self, kind, value=None, traceback=None):
+        raise_given(kind, value, traceback)
+
+    def close(self):
+        pass
+
+
+cdef Done DONE = Done()
+
+
+@cython.final
+cdef class Failed:
+    """An await that raises: errors of order are raised there, not at the call."""
+
+    cdef object _error
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise self._error
+
+    def send(self, value):
+        raise self._error
+
+    def throw(self, kind, value=None, traceback=None):
+        raise_given(kind, value, traceback)
+
+    def close(self):
+        pass
+
+
+cdef object failed(object error):
+    cdef Failed result = Failed.__new__(Failed)
+    result._error = error
+    return result
+
+
+def raise_given(kind, value, traceback):
+    """What throw() of a coroutine does that is not inside anything."""
+    if isinstance(kind, BaseException):
+        raise kind
+    if value is None:
+        value = kind()
+    elif not isinstance(value, BaseException):
+        value = kind(value)
+    raise value.with_traceback(traceback)
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Receive:
+    """One receive(): takes its message when it is awaited, not when it is called.
+
+    So a receive() that is cancelled before or while it waits loses nothing.
+    """
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._step()
+
+    def send(self, value):
+        return self._step()
+
+    def throw(self, kind, value=None, traceback=None):
+        self.close()
+        raise_given(kind, value, traceback)
+
+    def close(self):
+        if self._waiter is not None:
+            self._waiter.cancel()
+            self._waiter = None
+
+    cdef object _step(self):
+        cdef object message = self._exchange._next_message()
+        if message is not None:
+            self._waiter = None
+            raise StopIteration(message)
+        self._waiter = self._exchange._shared.loop.create_future()
+        self._exchange._receivers = held_with(
+            self._exchange._receivers, self._waiter)
+        self._waiter._asyncio_future_blocking = True
+        return self._waiter
+
+
+cdef object held_with(object held, object future):
+    """held, which is None, a future or a list of them, with one more.
+
+    Those that were cancelled leave: an app may time a receive() out for ever.
+    """
+    if held is None:
+        return future
+    if type(held) is not list:
+        held = [held]
+    held = [other for other in <list>held if not other.done()]
+    (<list>held).append(future)
+    return held if len(<list>held) > 1 else future
+
+
+cdef int wake(object held) except -1:
+    if type(held) is not list:
+        held = [held]
+    for future in held:
+        if not future.done():
+            future.set_result(None)
+    return 0
+
+
+# --- the application's call -----------------------------------------------------
+
+@cython.final
+@cython.freelist(64)
+cdef class AppCall:
+    """The coroutine of a request's task: calls the application, and ends the answer.
+
+    It raises nothing but what closes it: an application's SystemExit must not end
+    the loop. Tools see the application's own frame through cr_frame and cr_await.
+    """
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._step(None)
+
+    def send(self, value):
+        return self._step(value)
+
+    def throw(self, kind, value=None, traceback=None):
+        self.running = True
+        try:
+            if self._inner is None:     # cancelled before its first step
+                raise_given(kind, value, traceback)
+            if isinstance(kind, BaseException):
+                result = self._inner.throw(kind)
+            else:
+                result = self._inner.throw(kind, value, traceback)
+        except StopIteration as stop:
+            return self._finish(stop.value)
+        except BaseException as error:
+            return self._fail(error)
+        finally:
+            self.running = False
+        self._exchange._app_waits()
+        return result
+
+    def close(self):
+        self.finished = True
+        if self._inner is not None and hasattr(self._inner, "close"):
+            self._inner.close()
+
+    cdef object _begin(self):
+        """The application's coroutine, or the iterator of what else it returned."""
+        cdef Exchange exchange = self._exchange
+        cdef object called = self._app(exchange.scope, exchange.receive, exchange.send)
+        if PyCoro_CheckExact(called):
+            return called
+        if not inspect.isawaitable(called):
+            raise TypeError(
+                f"The ASGI application returned {called!r}, which cannot be awaited.")
+        return called.__await__() if hasattr(called, "__await__") else called
+
+    cdef object _step(self, object value):
+        cdef PyObject *result = NULL
+        cdef PySendResult outcome
+
+        if self.finished:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        self.running = True
+        if self._inner is None:
+            try:
+                self._inner = self._begin()
+            except BaseException as error:
+                self.running = False
+                return self._fail(error)
+        outcome = PyIter_Send(self._inner, value, &result)
+        self.running = False
+        if outcome == PYGEN_NEXT:
+            self._exchange._app_waits()
+            return steal(result)
+        if outcome == PYGEN_RETURN:
+            return self._finish(steal(result))
+        try:
+            raise_current()
+        except BaseException as error:
+            return self._fail(error)
+
+    cdef object _finish(self, object result):
+        self.finished = True
+        self._exchange._app_returned(result)
+        self._exchange = None
+        raise StopIteration
+
+    cdef object _fail(self, object error):
+        self.finished = True
+        self._exchange._app_failed(error)
+        self._exchange = None
+        raise StopIteration
+
+    @property
+    def cr_frame(self):
+        return getattr(self._inner, "cr_frame", None)
+
+    @property
+    def cr_await(self):
+        return getattr(self._inner, "cr_await", None)
+
+    @property
+    def cr_code(self):
+        return getattr(self._inner, "cr_code", None)
+
+    @property
+    def cr_running(self):
+        return self.running
+
+    @property
+    def __name__(self):
+        return getattr(self._inner, "__name__", "fastserve_request")
+
+    @property
+    def __qualname__(self):
+        return getattr(self._inner, "__qualname__", "fastserve_request")
+
+
+cdef extern from *:
+    """
+    /* The error that PyIter_Send left behind, for Cython's try to catch. */
+    static int fs_raise_current(void) { return -1; }
+    """
+    int raise_current "fs_raise_current" () except -1
+
+
+# --- the exchange ---------------------------------------------------------------
+
+cdef class Channel(Timed):
+    """The wire as an exchange sees it; a connection or a stream subclasses it."""
+
+    cdef int start(self, object status, object headers) except -1:
+        """Check and keep the head; nothing of it is on the wire if this raises."""
+        raise NotImplementedError
+
+    cdef int body(self, object data, bint more) except -1:
+        """Write a part of the body, the head first if that still waits."""
+        raise NotImplementedError
+
+    cdef int informational(self, int status) except -1:
+        """Write an interim answer."""
+        raise NotImplementedError
+
+    cdef int flush(self) except -1:
+        """Write a head that waits for its body: the application lets it wait."""
+        raise NotImplementedError
+
+    cdef int abort(self, Exchange exchange) except -1:
+        """The exchange cannot be ended well: its answer is cut."""
+        raise NotImplementedError
+
+    cdef int resume_reading(self) except -1:
+        """The application has taken what there was of the body."""
+        raise NotImplementedError
+
+    cdef bint is_writable(self) noexcept:
+        """False while the peer takes less than is written."""
+        return False
+
+
+cdef class Exchange:
+    """What HTTP and WebSocket have in common: the scope, the task, the peer's end."""
+
+    cdef int run(self, object app) except -1:
+        """Run the app's first step now, as its task under its own context."""
+        cdef AppCall call = AppCall.__new__(AppCall)
+        cdef Shared shared = self._shared
+        cdef object context = PyContext_Copy(shared.context)
+        cdef object task
+
+        call._exchange = self
+        call._app = app
+        self._call = call
+        if shared.has_task_factory:
+            task = shared.loop.create_task(call, context=context)
+        else:
+            task = start_eagerly(shared.loop, call, context)
+        if not call.finished:
+            self.task = task
+            shared.tasks.add(task)
+            task.add_done_callback(shared.tasks.discard)
+        return 0
+
+    cdef int peer_finished(self) except -1:
+        """The peer sends no more, but may still read: receive() gives the disconnect."""
+        self._peer_finished = True
+        return self._wake_receivers()
+
+    cdef int peer_left(self) except -1:
+        """receive() gives the disconnect from now on, and send() is silent."""
+        self.disconnected = True
+        self._peer_finished = True
+        self._wake_receivers()
+        return self.resume_writing()
+
+    cdef int resume_writing(self) except -1:
+        """Wake the sends that wait for the peer."""
+        cdef object held = self._writers
+        if held is not None:
+            self._writers = None
+            wake(held)
+        return 0
+
+    cdef int _wake_receivers(self) except -1:
+        cdef object held = self._receivers
+        if held is not None:
+            self._receivers = None
+            wake(held)
+        return 0
+
+    def receive(self):
+        """ASGI receive(): an awaitable of the next message."""
+        cdef Receive call = Receive.__new__(Receive)
+        call._exchange = self
+        return call
+
+    def send(self, message):
+        """ASGI send(): done when it returns, unless it has to wait for the peer.
+
+        RuntimeError, at the await, for a message out of order or one that no peer
+        could be sent.
+        """
+        if self._must_wait():
+            return self._send_later(message)
+        try:
+            self._send(message)
+        except Exception as error:
+            return failed(error)
+        return DONE
+
+    async def _send_later(self, message):
+        while self._must_wait():
+            future = self._shared.loop.create_future()
+            self._writers = held_with(self._writers, future)
+            await future
+        self._send(message)
+
+    cdef bint _must_wait(self) noexcept:
+        return self._channel is not None and not self._channel.is_writable()
+
+    cdef object _next_message(self):
+        """The message that receive() gives now, or None: it has to wait."""
+        raise NotImplementedError
+
+    cdef int _send(self, object message) except -1:
+        raise NotImplementedError
+
+    cdef int _app_returned(self, object result) except -1:
+        raise NotImplementedError
+
+    cdef int _app_failed(self, object error) except -1:
+        raise NotImplementedError
+
+    cdef int _app_waits(self) except -1:
+        return 0
+
+    cdef int _log_failure(self, object error) except -1:
+        # A client that went away is no fault of the application's, and Starlette's
+        # ClientDisconnect is how an application says that it noticed.
+        if self.disconnected and (
+                isinstance(error, OSError)
+                or type(error).__name__ == "ClientDisconnect"):
+            self._shared.logger.debug("The client left: %r", error)
+            return 0
+        self._shared.logger.error("Exception in ASGI application\n", exc_info=error)
+        return 0
+
+
+@cython.final
+cdef class HttpExchange(Exchange):
+    """One HTTP request and its response."""
+
+    # --- from the connection ------------------------------------------------------
+
+    cdef int feed(self, bytes data) except -1:
+        """More of the request's body."""
+        self.unread += PyBytes_GET_SIZE(data)
+        if self._body is None:
+            self._body = data
+        elif type(self._body) is list:
+            (<list>self._body).append(data)
+        else:
+            self._body = [self._body, data]
+        if self._receivers is not None:
+            self._wake_receivers()
+        return 0
+
+    cdef int end_of_body(self) except -1:
+        """The request is complete."""
+        self._body_complete = True
+        if self._receivers is not None:
+            self._wake_receivers()
+        return 0
+
+    # --- from the application -----------------------------------------------------
+
+    cdef object _next_message(self):
+        cdef object body
+
+        if self._wants_continue:
+            # RFC 9110 10.1.1: the client may go on, now that the app wants its body.
+            self._wants_continue = False
+            if not self.started and not self.disconnected:
+                self._channel.informational(100)
+        if self.complete:
+            return {"type": "http.disconnect"}
+        if self._body is not None or (
+                self._body_complete and not self._body_delivered):
+            body = self._body
+            self._body = None
+            self.unread = 0
+            if body is None:
+                body = b""
+            elif type(body) is list:
+                body = b"".join(<list>body)
+            if self._body_complete:
+                self._body_delivered = True
+            elif not self._peer_finished:
+                self._channel.resume_reading()
+            return {
+                "type": "http.request",
+                "body": body,
+                "more_body": not self._body_complete,
+            }
+        if self._peer_finished:
+            return {"type": "http.disconnect"}
+        if not self._body_complete:
+            self._channel.resume_reading()
+        return None
+
+    cdef int _send(self, object message) except -1:
+        if self.disconnected and not self.complete:
+            return 0
+        if not self.started:
+            return self._start(message)
+        if not self.complete:
+            return self._body_message(message)
+        raise RuntimeError(
+            f"Unexpected ASGI message '{message['type']}' sent, after response "
+            "already completed.")
+
+    cdef bint _must_wait(self) noexcept:
+        return not (
+            self.complete or self.disconnected or self._channel.is_writable())
+
+    cdef int _start(self, object message) except -1:
+        cdef object kind = message["type"]
+
+        if kind != "http.response.start":
+            raise RuntimeError(
+                f"Expected ASGI message 'http.response.start', but got '{kind}'.")
+        # A head that is refused counts as started: no 500 follows it.
+        self.started = True
+        self._refused = True
+        self._begin_response(message["status"], message.get("headers", ()))
+        self._refused = False
+        if not self._call.running:
+            self._app_waits()           # another task sends: its body may be far off
+        return 0
+
+    cdef int _begin_response(self, object status, object headers) except -1:
+        self.started = True
+        self._wants_continue = False
+        self._channel.start(status, headers)
+        self._head_waits = True
+        if self._log_access:
+            self._shared.log_access(self.scope, status)
+        return 0
+
+    cdef int _body_message(self, object message) except -1:
+        cdef object kind = message["type"]
+        cdef bint more
+
+        if kind != "http.response.body":
+            raise RuntimeError(
+                f"Expected ASGI message 'http.response.body', but got '{kind}'.")
+        if self._refused:
+            raise RuntimeError("The response cannot go on: its start was refused.")
+        more = message.get("more_body", False)
+        self._channel.body(message.get("body", b""), more)
+        self._head_waits = False
+        if not more:
+            self._end_response()
+        return 0
+
+    cdef int _end_response(self) except -1:
+        self.complete = True
+        self._body = None
+        return self._wake_receivers()
+
+    cdef int _app_waits(self) except -1:
+        """The app is suspended: what it has started must not wait with it."""
+        if self._head_waits:
+            self._head_waits = False
+            if not self.disconnected:
+                self._channel.flush()
+        return 0
+
+    # --- the end of the application -----------------------------------------------
+
+    cdef int _app_returned(self, object result) except -1:
+        if result is not None:
+            self._shared.logger.error(
+                "ASGI callable should return None, but returned '%s'.", result)
+            self._channel.abort(self)
+        elif self.complete or self.disconnected:
+            pass
+        elif not self.started:
+            self._shared.logger.error(
+                "ASGI callable returned without starting response.")
+            self._answer_500()
+        else:
+            self._shared.logger.error(
+                "ASGI callable returned without completing response.")
+            self._channel.abort(self)
+        return 0
+
+    cdef int _app_failed(self, object error) except -1:
+        self._log_failure(error)
+        if self.started or self.disconnected:
+            self._channel.abort(self)
+        else:
+            self._answer_500()
+        return 0
+
+    cdef int _answer_500(self) except -1:
+        self._begin_response(500, [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"21"),
+            (b"connection", b"close"),
+        ])
+        self._channel.body(b"Internal Server Error", False)
+        self._head_waits = False
+        return self._end_response()
+
+
+cdef HttpExchange new_http_exchange(
+        Channel channel, Shared shared, dict scope, bint wants_continue,
+        bint log_access):
+    cdef HttpExchange exchange = HttpExchange.__new__(HttpExchange)
+    exchange._channel = channel
+    exchange._shared = shared
+    exchange.scope = scope
+    exchange._wants_continue = wants_continue
+    exchange._log_access = log_access
+    return exchange

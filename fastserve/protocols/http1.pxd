@@ -1,0 +1,115 @@
+# HTTP/1.1 without I/O: the request parser and the response writer of one connection.
+
+from libc.stdint cimport int64_t, uint32_t
+
+from fastserve.protocols._c cimport fs_target, llhttp_t
+
+
+cdef enum Phase:
+    START       # before or inside a request's method
+    HEAD        # request line and fields
+    BODY        # the fields are over, the message is not
+    COMPLETE    # the message is over; next() begins another
+    FAILED      # refused: status and reason say why; nothing more is parsed
+
+
+cdef struct Span:
+    const char *at
+    size_t size
+
+
+cdef class RequestParser:
+    # The connection's.
+    cdef llhttp_t _llhttp
+    cdef list _remembered           #: the last request's header tuples, by place
+    cdef uint32_t _limit_line
+    cdef uint32_t _limit_head
+    cdef uint32_t _limit_fields
+    # One read's: bytes that the spans point into.
+    cdef const char *_base          # start of the data being fed
+    cdef Py_ssize_t _size
+    cdef void *_data                # that bytes object, borrowed during feed()
+    cdef Span _first                # method, target or field name
+    cdef Span _second               # field value
+    # A token that goes on in the next read, or None.
+    cdef bytearray _held_first
+    cdef bytearray _held_second
+    # One request's.
+    cdef readonly Phase phase
+    cdef readonly str method
+    cdef readonly str path          #: decoded, without root_path
+    cdef readonly bytes raw_path
+    cdef readonly bytes query_string
+    cdef readonly list headers      #: (name, value) tuples of bytes
+    cdef readonly bint http10
+    cdef readonly bint keep_alive
+    cdef readonly bint expect_continue
+    cdef readonly bint upgrade      # a well-formed Upgrade was asked for
+    cdef readonly int status        # FAILED: the status of the refusal
+    cdef readonly str reason        #: FAILED: what is wrong
+    cdef readonly Py_ssize_t offset # FAILED: where in the data fed last
+    cdef object _body               #: None, bytes, or a list of bytes
+    cdef bytes _authority           #: host of an absolute-form target, or None
+    cdef int _form
+    cdef int _hosts
+    cdef int _codings
+    cdef bint _target_taken
+    cdef bint _coding_is_chunked
+    cdef uint32_t _line_size
+    cdef uint32_t _head_size
+    cdef uint32_t _fields
+    cdef uint32_t _extension_size
+
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t offset=*) except -1
+    cpdef object take_body(self)
+    cpdef int next(self) except -1
+    cpdef int forget(self) except -1
+
+    cdef const char *_take_method(self, const char *p, const char *end) except? NULL
+    cdef const char *_take_split_method(
+        self, const char *p, const char *end) except? NULL
+    cdef const char *_take_any_method(
+        self, const char *token, size_t size, const char *rest) except? NULL
+    cdef int _hold(self) except -1
+    cdef int _refuse(self, int status, str reason) except -1
+    cdef int _on_first(self, const char *at, size_t size) except -1
+    cdef int _on_second(self, const char *at, size_t size) except -1
+    cdef int _fail(self, const char *p) except -1
+    cdef int _on_target(self) except -1
+    cdef int _take_path(self, fs_target *target) except -1
+    cdef int _take_query(self, fs_target *target) except -1
+    cdef int _take_authority(self) except -1
+    cdef int _on_field(self) except -1
+    cdef int _on_known_field(self, object name, object value) except -1
+    cdef object _header(
+        self, const char *name, size_t n, const char *value, size_t v)
+    cdef int _on_head(self) except -1
+    cdef int _check_head(self) except -1
+    cdef int _on_body(self, const char *at, size_t size) except -1
+    cdef int _on_extension(self, size_t size) except -1
+
+
+cdef class ResponseWriter:
+    # One response's framing.
+    cdef readonly bint keep_alive   # False: the connection closes after it
+    cdef readonly bint until_close  # the body ends with the connection
+    cdef bint _no_body              # HEAD, 1xx, 204, 304
+    cdef bint _chunked
+    cdef int64_t _left              # bytes still owed to Content-Length, or -1
+
+    cpdef bytes start(
+        self, object status, object headers, bytes defaults, Py_ssize_t date_size,
+        bint http10, bint to_head, bint keep_alive)
+    cpdef object body(self, bytes head, object data, bint more)
+
+    cdef Py_ssize_t _write_fields(
+        self, char *out, Py_ssize_t room, list headers, int status,
+        int *seen) except -1
+    cdef int _frame(
+        self, const char *name, Py_ssize_t n, const char *value, size_t v,
+        int status, int *seen) except -1
+    cdef int _read_length(
+        self, const char *value, size_t v, int status, int *seen) except -1
+    cdef Py_ssize_t _write_framing(self, char *out, bint http10, int seen) noexcept
+    cdef bytes _small(self, bytes head, bytes data, bint more)
+    cdef list _large(self, bytes head, bytes data, bint more)

@@ -1,0 +1,817 @@
+"""HTTP/1.1 without I/O: bytes in, a parsed head and body out; bytes of answers.
+
+One RequestParser and one ResponseWriter serve a connection, one message after the
+other. The parser is llhttp with no lenient flag, and what RFC 9112 asks beyond it.
+
+    phase      feed() does                                        then
+    START      skips empty lines, takes the method                HEAD
+    HEAD       takes target, version and fields, checks them      BODY, or COMPLETE
+    BODY       takes body, chunk extensions, trailers             COMPLETE
+    COMPLETE   nothing; next() forgets the message                START
+    FAILED     nothing, for ever; status and reason say why       -
+
+Keep-alive is decided when the head is complete (RFC 9112 9.3); an upgrade is only
+reported, and the parser goes on as HTTP.
+
+Never: a socket, a clock, a log, an event loop, an application. No pointer into the
+data fed outlives feed(): a token that goes on in the next read is copied.
+"""
+
+cimport cython
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from cpython.dict cimport PyDict_GetItem
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport (
+    PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8, PyUnicode_FromStringAndSize,
+)
+from libc.string cimport memchr, memcmp, memcpy, memmove
+
+from fastserve.protocols cimport _c
+
+
+DEF_LIMIT_LINE = 32 * 1024
+DEF_LIMIT_HEAD = 128 * 1024
+DEF_LIMIT_FIELDS = 256
+
+cdef enum:
+    STOP = 24                   # HPE_USER: a callback that refuses the message
+    LIMIT_METHOD = 64           # bytes; the longest registered method has 17
+    LIMIT_EXTENSIONS = 16384    # bytes of chunk extensions in one body
+    SMALL = 16384               # a body up to this is copied behind its head
+    STACK = 4096                # a head up to this is built on the stack
+
+# What _frame() has met in the app's headers.
+cdef enum:
+    SEEN_LENGTH = 1
+    SEEN_CODING = 2
+    SEEN_CLOSE = 4
+    SEEN_DATE = 8
+
+
+cdef tuple _intern_names():
+    cdef size_t size
+    cdef int i
+    cdef list names = []
+    for i in range(_c.fs_names_count):
+        name = _c.fs_name_at(i, &size)
+        names.append(PyBytes_FromStringAndSize(name, size))
+    return tuple(names)
+
+
+# Shared bytes of well-known field names: a header tuple holds one of these.
+cdef tuple NAMES = _intern_names()
+cdef bytes HOST = NAMES[_c.FS_NAME_HOST]
+cdef bytes TRANSFER_ENCODING = NAMES[_c.FS_NAME_TRANSFER_ENCODING]
+cdef bytes EXPECT = NAMES[_c.FS_NAME_EXPECT]
+
+cdef tuple METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")
+
+cdef struct KnownMethod:
+    const char *line            # with the blank that ends it
+    size_t size
+
+cdef KnownMethod[7] KNOWN
+KNOWN[0] = KnownMethod(b"GET ", 4)
+KNOWN[1] = KnownMethod(b"POST ", 5)
+KNOWN[2] = KnownMethod(b"HEAD ", 5)
+KNOWN[3] = KnownMethod(b"PUT ", 4)
+KNOWN[4] = KnownMethod(b"DELETE ", 7)
+KNOWN[5] = KnownMethod(b"PATCH ", 6)
+KNOWN[6] = KnownMethod(b"OPTIONS ", 8)
+
+
+# --- llhttp's callbacks: no work but the call -----------------------------------
+
+cdef int cb_on_first(_c.llhttp_t *p, const char *at, size_t size) except -1:
+    return (<RequestParser>p.data)._on_first(at, size)
+
+
+cdef int cb_on_second(_c.llhttp_t *p, const char *at, size_t size) except -1:
+    return (<RequestParser>p.data)._on_second(at, size)
+
+
+cdef int cb_on_target(_c.llhttp_t *p) except -1:
+    return (<RequestParser>p.data)._on_target()
+
+
+cdef int cb_on_field(_c.llhttp_t *p) except -1:
+    return (<RequestParser>p.data)._on_field()
+
+
+cdef int cb_on_head(_c.llhttp_t *p) except -1:
+    return (<RequestParser>p.data)._on_head()
+
+
+cdef int cb_on_body(_c.llhttp_t *p, const char *at, size_t size) except -1:
+    return (<RequestParser>p.data)._on_body(at, size)
+
+
+cdef int cb_on_extension(_c.llhttp_t *p, const char *at, size_t size) except -1:
+    return (<RequestParser>p.data)._on_extension(size)
+
+
+cdef int cb_on_message(_c.llhttp_t *p) except -1:
+    (<RequestParser>p.data).phase = COMPLETE
+    return _c.HPE_PAUSED        # llhttp stops right behind the message
+
+
+cdef _c.llhttp_settings_t SETTINGS
+_c.llhttp_settings_init(&SETTINGS)
+SETTINGS.on_url = cb_on_first
+SETTINGS.on_url_complete = cb_on_target
+SETTINGS.on_header_field = cb_on_first
+SETTINGS.on_header_value = cb_on_second
+SETTINGS.on_header_value_complete = cb_on_field
+SETTINGS.on_headers_complete = cb_on_head
+SETTINGS.on_body = cb_on_body
+SETTINGS.on_chunk_extension_name = cb_on_extension
+SETTINGS.on_chunk_extension_value = cb_on_extension
+SETTINGS.on_message_complete = cb_on_message
+
+
+@cython.final
+cdef class RequestParser:
+    """Parses the requests of one connection.
+
+    Limits are in bytes (request line's target, all fields together) and in fields;
+    trailers count as fields. Over the first the refusal is 414, over the others 431.
+    """
+
+    def __cinit__(self):
+        _c.llhttp_init(&self._llhttp, _c.HTTP_REQUEST, &SETTINGS)
+        self._llhttp.data = <void *>self
+        self._remembered = []
+        self.phase = START
+
+    def __init__(
+        self, limit_line=DEF_LIMIT_LINE, limit_head=DEF_LIMIT_HEAD,
+        limit_fields=DEF_LIMIT_FIELDS,
+    ):
+        self._limit_line = limit_line
+        self._limit_head = limit_head
+        self._limit_fields = limit_fields
+
+    cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t offset=0) except -1:
+        """Parse data from offset up to the end of the message or of the data.
+
+        Returns the offset of the first byte not taken. After it, look at phase, and
+        take the body that came. A message that is COMPLETE needs next() first.
+        """
+        cdef const char *base = PyBytes_AS_STRING(data)
+        cdef const char *end = base + PyBytes_GET_SIZE(data)
+        cdef const char *p = base + offset
+        cdef _c.llhttp_errno_t error
+
+        if self.phase >= COMPLETE:
+            return offset
+        self._base = base
+        self._size = PyBytes_GET_SIZE(data)
+        self._data = <void *>data
+        if self.phase == START:
+            p = self._take_method(p, end)
+            if p == NULL:
+                return self._size
+        error = _c.llhttp_execute(&self._llhttp, p, end - p)
+        if error == _c.HPE_PAUSED:
+            return _c.llhttp_get_error_pos(&self._llhttp) - base
+        if error == _c.HPE_OK:
+            self._hold()
+            return self._size
+        self._fail(p)
+        return self._size
+
+    cpdef object take_body(self):
+        """The body bytes since the last call: bytes, or None if there were none."""
+        cdef object body = self._body
+        self._body = None
+        if type(body) is list:
+            return b"".join(<list>body)
+        return body
+
+    cpdef int next(self) except -1:
+        """Forget the COMPLETE message: feed() then begins another."""
+        _c.llhttp_reset(&self._llhttp)
+        self.phase = START
+        self.method = None
+        self.headers = None
+        self._authority = None
+        self._body = None
+        self.expect_continue = False
+        self.upgrade = False
+        self._target_taken = False
+        self._coding_is_chunked = False
+        self._hosts = 0
+        self._codings = 0
+        self._line_size = 0
+        self._head_size = 0
+        self._fields = 0
+        self._extension_size = 0
+        return 0
+
+    cpdef int forget(self) except -1:
+        """Let go of what is kept to make the next request cheaper."""
+        self._remembered = []
+        self.path = None
+        self.raw_path = None
+        self.query_string = None
+        return 0
+
+    # --- the method: any token (RFC 9110 9.1), while llhttp knows a fixed set ------
+
+    cdef const char *_take_method(self, const char *p, const char *end) except? NULL:
+        """Where llhttp goes on, or NULL: no byte is left, or the message is refused."""
+        cdef size_t size
+        cdef int i
+
+        if self._held_first is not None:
+            return self._take_split_method(p, end)
+        while p < end and (p[0] == c'\r' or p[0] == c'\n'):  # RFC 9112 2.2
+            p += 1
+            self._line_size += 1
+        if self._line_size > self._limit_line:
+            self._refuse(400, "too many empty lines before the request")
+            return NULL
+        for i in range(7):
+            size = KNOWN[i].size
+            if <size_t>(end - p) >= size and memcmp(p, KNOWN[i].line, size) == 0:
+                self.method = <str>PyTuple_GET_ITEM(METHODS, i)
+                self.phase = HEAD
+                self.headers = []
+                return p
+        size = _c.fs_token_length(p, end - p)
+        if p + size == end and size <= LIMIT_METHOD:
+            if size:
+                self._held_first = bytearray(p[:size])
+            return NULL
+        return self._take_any_method(p, size, p + size)
+
+    cdef const char *_take_split_method(
+            self, const char *p, const char *end) except? NULL:
+        cdef size_t size = _c.fs_token_length(p, end - p)
+        cdef bytearray held = self._held_first
+        cdef bytes token
+
+        held += p[:min(size, <size_t>LIMIT_METHOD + 1)]
+        if p + size == end and len(held) <= LIMIT_METHOD:
+            return NULL
+        self._held_first = None
+        token = bytes(held)
+        return self._take_any_method(PyBytes_AS_STRING(token), len(token), p + size)
+
+    cdef const char *_take_any_method(
+            self, const char *token, size_t size, const char *rest) except? NULL:
+        cdef bint ended = size != 0 and size <= LIMIT_METHOD and rest[0] == c' '
+
+        if not ended:
+            self.offset = rest - self._base
+            self._refuse(400, "the method is no token with a blank behind it")
+            return NULL
+        self.method = PyUnicode_DecodeASCII(token, size, NULL)
+        self.phase = HEAD
+        self.headers = []
+        # llhttp takes another method's place: it decides nothing on it (CONNECT is
+        # refused below, and the upgrade flag is cleared).
+        _c.llhttp_execute(&self._llhttp, b"GET ", 4)
+        return rest + 1
+
+    # --- tokens that may come in several reads -------------------------------------
+
+    cdef int _on_first(self, const char *at, size_t size) except -1:
+        if self._held_first is not None:
+            self._held_first += at[:size]
+            size = len(self._held_first)
+        else:
+            self._first.at = at
+            self._first.size = size
+        if not self._target_taken and size > self._limit_line:
+            return self._refuse(414, "the request target is too long")
+        if self._head_size + size > self._limit_head:
+            return self._refuse(431, "a field name is too long")
+        return 0
+
+    cdef int _on_second(self, const char *at, size_t size) except -1:
+        if self._held_second is not None:
+            self._held_second += at[:size]
+            size = len(self._held_second)
+        else:
+            self._second.at = at
+            self._second.size = size
+        if self._head_size + size > self._limit_head:
+            return self._refuse(431, "the fields are too large")
+        return 0
+
+    cdef int _hold(self) except -1:
+        """Copy what the read ended in; the next one goes on with it."""
+        if self._first.at != NULL:
+            self._held_first = bytearray(self._first.at[:self._first.size])
+            self._first.at = NULL
+        if self._second.at != NULL:
+            self._held_second = bytearray(self._second.at[:self._second.size])
+            self._second.at = NULL
+        return 0
+
+    # --- what the callbacks do; each returns 0, or STOP after a refusal ------------
+
+    cdef int _refuse(self, int status, str reason) except -1:
+        self.phase = FAILED
+        self.status = status
+        self.reason = reason
+        return STOP
+
+    cdef int _fail(self, const char *p) except -1:
+        """llhttp stopped: by itself, or because a callback refused."""
+        cdef const char *at = _c.llhttp_get_error_pos(&self._llhttp)
+        cdef const char *reason = _c.llhttp_get_error_reason(&self._llhttp)
+
+        if at == NULL or at < self._base or at > self._base + self._size:
+            at = p
+        self.offset = at - self._base
+        if self.phase != FAILED:
+            self._refuse(400, reason.decode("ascii") if reason != NULL else "")
+        return 0
+
+    cdef int _on_target(self) except -1:
+        cdef const char *p = self._first.at
+        cdef size_t n = self._first.size
+        cdef bytearray held = self._held_first
+        cdef _c.fs_target target
+
+        if held is not None:
+            p = held
+            n = len(held)
+        self._first.at = NULL
+        self._held_first = None
+        self._target_taken = True
+        if _c.fs_scan_target(p, n, &target) != 0 or self.method == "CONNECT":
+            return self._refuse(400, "the request target has no form that is served")
+        if target.form == _c.FS_TARGET_ASTERISK and self.method != "OPTIONS":
+            return self._refuse(400, "the target * is for OPTIONS")
+        if target.authority_len:
+            self._authority = target.authority[:target.authority_len]
+        self._take_path(&target)
+        self._take_query(&target)
+        return 0
+
+    cdef int _take_path(self, _c.fs_target *target) except -1:
+        # A client asks for the same path again more often than not.
+        cdef bytes last = self.raw_path
+        cdef size_t n = target.path_len
+        cdef char *decoded
+        cdef bytes room
+
+        if (last is not None and <size_t>PyBytes_GET_SIZE(last) == n
+                and memcmp(PyBytes_AS_STRING(last), target.path, n) == 0):
+            return 0
+        self.raw_path = PyBytes_FromStringAndSize(target.path, n)
+        if not target.escaped:
+            self.path = PyUnicode_DecodeASCII(target.path, n, NULL)
+            return 0
+        room = PyBytes_FromStringAndSize(NULL, n)
+        decoded = PyBytes_AS_STRING(room)
+        n = _c.fs_percent_decode(decoded, target.path, n)
+        self.path = PyUnicode_DecodeUTF8(decoded, n, "replace")
+        return 0
+
+    cdef int _take_query(self, _c.fs_target *target) except -1:
+        cdef bytes last = self.query_string
+        cdef size_t n = target.query_len
+
+        if (last is None or <size_t>PyBytes_GET_SIZE(last) != n
+                or memcmp(PyBytes_AS_STRING(last), target.query, n) != 0):
+            self.query_string = PyBytes_FromStringAndSize(target.query, n)
+        return 0
+
+    cdef int _on_field(self) except -1:
+        cdef const char *name = self._first.at
+        cdef const char *value = self._second.at
+        cdef size_t n = self._first.size
+        cdef size_t v = self._second.size if value != NULL else 0
+        cdef bytearray held_name = self._held_first
+        cdef bytearray held_value = self._held_second
+        cdef object header, known
+
+        if held_name is not None:
+            name = held_name
+            n = len(held_name)
+            self._held_first = None
+        if held_value is not None:
+            value = held_value
+            v = len(held_value)
+            self._held_second = None
+        self._first.at = NULL
+        self._second.at = NULL
+        _c.fs_trim(&value, &v)
+        self._fields += 1
+        self._head_size += n + v + 4
+        if self._fields > self._limit_fields:
+            return self._refuse(431, "there are too many fields")
+        if self._head_size > self._limit_head:
+            return self._refuse(431, "the fields are too large")
+        if self.phase != HEAD:
+            return 0            # a trailer: bounded, and kept out of the headers
+        header = self._header(name, n, value, v)
+        if header is None:
+            return self._refuse(400, "a field name is no token")
+        self.headers.append(header)
+        known = <object>PyTuple_GET_ITEM(header, 0)
+        if known is HOST or known is TRANSFER_ENCODING or known is EXPECT:
+            return self._on_known_field(known, <object>PyTuple_GET_ITEM(header, 1))
+        return 0
+
+    cdef object _header(
+            self, const char *name, size_t n, const char *value, size_t v):
+        """The tuple of a header; that of the last request's, if it is the same.
+
+        None if the name is no token. Measured in bench/micro/test_parse.py: a
+        remembered tuple saves two allocations and the look-up of the name.
+        """
+        cdef Py_ssize_t place = PyList_GET_SIZE(self.headers)
+        cdef bint again = place < PyList_GET_SIZE(self._remembered)
+        cdef object last, kept
+        cdef tuple header
+        cdef int index
+
+        if again:
+            header = <tuple>PyList_GET_ITEM(self._remembered, place)
+            last = <object>PyTuple_GET_ITEM(header, 0)
+            kept = <object>PyTuple_GET_ITEM(header, 1)
+            if (<size_t>PyBytes_GET_SIZE(kept) == v
+                    and <size_t>PyBytes_GET_SIZE(last) == n
+                    and memcmp(PyBytes_AS_STRING(kept), value, v) == 0
+                    and _c.fs_name_equals(name, PyBytes_AS_STRING(last), n)):
+                return header
+        index = _c.fs_name_index(name, n)
+        if index >= 0:
+            last = <object>PyTuple_GET_ITEM(NAMES, index)
+        else:
+            last = PyBytes_FromStringAndSize(NULL, n)
+            if _c.fs_lower_name(PyBytes_AS_STRING(last), name, n) != 0:
+                return None
+        header = (last, PyBytes_FromStringAndSize(value, v))
+        if again:
+            self._remembered[place] = header
+        else:
+            self._remembered.append(header)
+        return header
+
+    cdef int _on_known_field(self, object name, object value) except -1:
+        cdef const char *p = PyBytes_AS_STRING(value)
+        cdef size_t n = PyBytes_GET_SIZE(value)
+
+        if name is HOST:
+            self._hosts += 1
+            if not _c.fs_host_is_valid(p, n):
+                return self._refuse(400, "the Host field is not host[:port]")
+        elif name is TRANSFER_ENCODING:
+            self._codings += 1
+            self._coding_is_chunked = n == 7 and _c.fs_name_equals(p, b"chunked", 7)
+        else:
+            self.expect_continue = (
+                n == 12 and _c.fs_name_equals(p, b"100-continue", 12))
+        return 0
+
+    cdef int _on_head(self) except -1:
+        cdef int flags = self._llhttp.flags
+        cdef int refused
+
+        self.http10 = self._llhttp.http_minor == 0
+        refused = self._check_head()
+        if refused:
+            return refused
+        if self._authority is not None:
+            self._take_authority()
+        self.upgrade = (
+            flags & _c.F_UPGRADE != 0 and flags & _c.F_CONNECTION_UPGRADE != 0)
+        # An upgrade that is not taken is no upgrade (RFC 9110 7.8): without the flag
+        # llhttp reads the body, and what follows it, as HTTP.
+        self._llhttp.upgrade = 0
+        self.keep_alive = not self.http10 and flags & _c.F_CONNECTION_CLOSE == 0
+        self.expect_continue = self.expect_continue and not self.http10
+        self.phase = BODY
+        return 0
+
+    cdef int _check_head(self) except -1:
+        if self._llhttp.http_major != 1:
+            return self._refuse(400, "the HTTP version is not 1.0 or 1.1")
+        # RFC 9112 3.2: one Host, and on 1.1 not none.
+        if self._hosts > 1:
+            return self._refuse(400, "there are several Host fields")
+        if self._hosts == 0 and not self.http10:
+            return self._refuse(400, "the Host field is missing")
+        if self._codings == 0:
+            return 0
+        # RFC 9112 6.1 and 6.3: any of these is how requests are smuggled.
+        if self._codings > 1 or not self._coding_is_chunked:
+            return self._refuse(400, "the Transfer-Encoding is not chunked alone")
+        if self.http10:
+            return self._refuse(400, "Transfer-Encoding on HTTP/1.0")
+        if self._llhttp.flags & _c.F_CONTENT_LENGTH:
+            return self._refuse(400, "Transfer-Encoding with Content-Length")
+        return 0
+
+    cdef int _take_authority(self) except -1:
+        """RFC 9112 3.2.2: the host of an absolute-form target replaces Host."""
+        cdef tuple host = (HOST, self._authority)
+        cdef Py_ssize_t i
+
+        for i in range(len(self.headers)):
+            if self.headers[i][0] is HOST:
+                self.headers[i] = host
+                return 0
+        self.headers.append(host)
+        return 0
+
+    cdef int _on_body(self, const char *at, size_t size) except -1:
+        cdef object chunk
+
+        if at == self._base and <Py_ssize_t>size == self._size:
+            chunk = <object>self._data      # a read that is nothing but body
+        else:
+            chunk = PyBytes_FromStringAndSize(at, size)
+        if self._body is None:
+            self._body = chunk
+        elif type(self._body) is list:
+            (<list>self._body).append(chunk)
+        else:
+            self._body = [self._body, chunk]
+        return 0
+
+    cdef int _on_extension(self, size_t size) except -1:
+        self._extension_size += size + 1
+        if self._extension_size > LIMIT_EXTENSIONS:
+            return self._refuse(400, "the chunk extensions are too large")
+        return 0
+
+
+cdef tuple _make_status_lines():
+    cdef char line[_c.FS_STATUS_LINE_MAX]
+    cdef int status
+    cdef list lines = []
+    for status in range(100, 600):
+        lines.append(line[:_c.fs_write_status_line(line, status)])
+    return tuple(lines)
+
+
+cdef tuple STATUS_LINES = _make_status_lines()
+
+
+cdef Py_ssize_t _plain_size(object headers) except -2:
+    """Bytes that the header lines take at most; -1 if they need _plain() first."""
+    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t i
+    cdef object item, name, value
+
+    if type(headers) is not list:
+        return -1
+    for i in range(PyList_GET_SIZE(headers)):
+        item = <object>PyList_GET_ITEM(headers, i)
+        if type(item) is not tuple or PyTuple_GET_SIZE(item) != 2:
+            return -1
+        name = <object>PyTuple_GET_ITEM(item, 0)
+        value = <object>PyTuple_GET_ITEM(item, 1)
+        if type(name) is not bytes or type(value) is not bytes:
+            return -1
+        size += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
+    return size
+
+
+def _plain(headers):
+    """A list of (bytes, bytes) of what an app gave as headers, or RuntimeError."""
+    plain = []
+    try:
+        for name, value in headers:
+            plain.append((_as_bytes(name), _as_bytes(value)))
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(
+            "Response headers must be pairs of bytes: " + str(error)) from error
+    return plain
+
+
+def _as_bytes(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"{value!r} is of type {type(value).__name__}")
+
+
+@cython.final
+cdef class ResponseWriter:
+    """Writes the answers of one connection: start() once, then body() until the end.
+
+    Raises RuntimeError for what an app must not send; then nothing of that message
+    may go out, and the connection cannot be used for another answer.
+    """
+
+    cpdef bytes start(
+            self, object status, object headers, bytes defaults, Py_ssize_t date_size,
+            bint http10, bint to_head, bint keep_alive):
+        """The head of an answer, in uvicorn's order: date, server, the app's, framing.
+
+        defaults are ready lines that come first, the first date_size bytes of them
+        the Date line, which an app's own Date replaces. http10 and to_head say what
+        the request was (its version, its method HEAD); keep_alive whether the
+        connection could go on after it.
+        """
+        cdef char stack[STACK]
+        cdef char *out = stack
+        cdef bytes block = None
+        cdef bytes line
+        cdef Py_ssize_t size = _plain_size(headers)
+        cdef Py_ssize_t room, used
+        cdef int code, seen = 0
+
+        if type(status) is not int or not 100 <= status <= 599:
+            raise RuntimeError(
+                f"Response status must be an int from 100 to 599, not {status!r}.")
+        code = status
+        if size < 0:
+            headers = _plain(headers)
+            size = _plain_size(headers)
+        line = <bytes>PyTuple_GET_ITEM(STATUS_LINES, code - 100)
+        # 64: "connection: close", "transfer-encoding: chunked" and an empty line.
+        room = PyBytes_GET_SIZE(line) + PyBytes_GET_SIZE(defaults) + size + 64
+        if room > STACK:
+            block = PyBytes_FromStringAndSize(NULL, room)
+            out = PyBytes_AS_STRING(block)
+        used = PyBytes_GET_SIZE(line)
+        memcpy(out, PyBytes_AS_STRING(line), used)
+        memcpy(out + used, PyBytes_AS_STRING(defaults), PyBytes_GET_SIZE(defaults))
+        used += PyBytes_GET_SIZE(defaults)
+
+        self.keep_alive = keep_alive and code >= 200
+        self.until_close = False
+        self._no_body = to_head or code < 200 or code == 204 or code == 304
+        self._chunked = False
+        self._left = -1
+        used += self._write_fields(out + used, room - used, headers, code, &seen)
+        if seen & SEEN_LENGTH and seen & SEEN_CODING:
+            raise RuntimeError(
+                "Content-Length and Transfer-Encoding exclude each other.")
+        used += self._write_framing(out + used, http10, seen)
+        if seen & SEEN_DATE and date_size:
+            size = PyBytes_GET_SIZE(line)
+            memmove(out + size, out + size + date_size, used - size - date_size)
+            used -= date_size
+        return PyBytes_FromStringAndSize(out, used)
+
+    cdef Py_ssize_t _write_fields(
+            self, char *out, Py_ssize_t room, list headers, int status,
+            int *seen) except -1:
+        cdef Py_ssize_t used = 0
+        cdef Py_ssize_t written, n, i
+        cdef object item, name, value
+
+        for i in range(PyList_GET_SIZE(headers)):
+            item = <object>PyList_GET_ITEM(headers, i)
+            name = <object>PyTuple_GET_ITEM(item, 0)
+            value = <object>PyTuple_GET_ITEM(item, 1)
+            n = PyBytes_GET_SIZE(name)
+            written = _c.fs_write_header(
+                out + used, room - used, PyBytes_AS_STRING(name), n,
+                PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            if written == _c.FS_E_NAME:
+                raise RuntimeError("Invalid HTTP header name.")
+            if written < 0:
+                raise RuntimeError("Invalid HTTP header value.")
+            if n == 4 or n == 10 or n == 14 or n == 17:
+                if self._frame(out + used, n, PyBytes_AS_STRING(value),
+                               PyBytes_GET_SIZE(value), status, seen):
+                    continue        # not sent: the next line goes over it
+            used += written
+        return used
+
+    cdef int _frame(
+            self, const char *name, Py_ssize_t n, const char *value, size_t v,
+            int status, int *seen) except -1:
+        """Notes a header that bears on framing; name is lowered. 1: do not send it."""
+        if n == 4:
+            if memcmp(name, <const char *>b"date", 4) == 0:
+                seen[0] |= SEEN_DATE
+        elif n == 10:
+            if memcmp(name, <const char *>b"connection", 10) == 0 and _c.fs_list_has(
+                    value, v, b"close", 5):
+                seen[0] |= SEEN_CLOSE
+                self.keep_alive = False
+        elif n == 14:
+            if memcmp(name, <const char *>b"content-length", 14) == 0:
+                return self._read_length(value, v, status, seen)
+        elif memcmp(name, <const char *>b"transfer-encoding", 17) == 0:
+            if status >= 200 and status != 204 and status != 304:
+                if v != 7 or not _c.fs_name_equals(value, b"chunked", 7):
+                    raise RuntimeError("Transfer-Encoding must be chunked, or absent.")
+                seen[0] |= SEEN_CODING
+            return 1                # written by _write_framing()
+        return 0
+
+    cdef int _read_length(
+            self, const char *value, size_t v, int status, int *seen) except -1:
+        cdef int64_t length = 0
+        cdef size_t i
+
+        if status < 200 or status == 204:
+            return 1                # RFC 9110 8.6: never on these
+        if v == 0 or v > 18:
+            raise RuntimeError("Content-Length must be a decimal number.")
+        for i in range(v):
+            if value[i] < c'0' or value[i] > c'9':
+                raise RuntimeError("Content-Length must be a decimal number.")
+            length = length * 10 + (value[i] - c'0')
+        if not seen[0] & SEEN_LENGTH:
+            seen[0] |= SEEN_LENGTH
+            self._left = length
+            return 0
+        if length != self._left:
+            raise RuntimeError("Two Content-Length headers differ.")
+        return 1
+
+    cdef Py_ssize_t _write_framing(self, char *out, bint http10, int seen) noexcept:
+        cdef char *p = out
+
+        if seen & SEEN_LENGTH == 0 and not self._no_body:
+            self._chunked = not http10
+            self.until_close = http10
+        if self.until_close:
+            self.keep_alive = False
+        if not self.keep_alive and seen & SEEN_CLOSE == 0:
+            memcpy(p, <const char *>b"connection: close\r\n", 19)
+            p += 19
+        if self._chunked or (seen & SEEN_CODING and not http10):
+            memcpy(p, <const char *>b"transfer-encoding: chunked\r\n", 28)
+            p += 28
+        memcpy(p, <const char *>b"\r\n", 2)
+        return p + 2 - out
+
+    cpdef object body(self, bytes head, object data, bint more):
+        """What to write for a part of the body: bytes, a list of them, or None.
+
+        head is the head that has not been written yet, or None. Of an answer
+        without a body (HEAD, 1xx, 204, 304) the data are dropped.
+        """
+        cdef Py_ssize_t size
+
+        if type(data) is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise RuntimeError(
+                    f"Response body must be bytes, not {type(data).__name__}.")
+            data = bytes(data)
+        if self._no_body:
+            return head
+        size = PyBytes_GET_SIZE(data)
+        if self._left >= 0:
+            if size > self._left:
+                raise RuntimeError("Response content longer than Content-Length")
+            self._left -= size
+            if not more and self._left != 0:
+                raise RuntimeError("Response content shorter than Content-Length")
+        if size > SMALL:
+            return self._large(head, data, more)
+        if size == 0 and (more or not self._chunked):
+            return head
+        if head is None and not self._chunked:
+            return data
+        return self._small(head, data, more)
+
+    cdef bytes _small(self, bytes head, bytes data, bint more):
+        """Everything in one piece; for a small body a copy is the cheapest."""
+        cdef char *p
+        cdef bytes whole
+        cdef char chunk[_c.FS_CHUNK_HEAD_MAX]
+        cdef Py_ssize_t h = 0, c = 0, size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t total = size
+
+        if head is not None:
+            h = PyBytes_GET_SIZE(head)
+            total += h
+        if self._chunked:
+            if size:
+                c = _c.fs_write_chunk_head(chunk, size)
+                total += c + 2
+            if not more:
+                total += 5
+        whole = PyBytes_FromStringAndSize(NULL, total)
+        p = PyBytes_AS_STRING(whole)
+        if h:
+            memcpy(p, PyBytes_AS_STRING(head), h)
+        memcpy(p + h, chunk, c)
+        memcpy(p + h + c, PyBytes_AS_STRING(data), size)
+        p += h + c + size
+        if c:
+            memcpy(p, <const char *>b"\r\n", 2)
+            p += 2
+        if self._chunked and not more:
+            memcpy(p, <const char *>b"0\r\n\r\n", 5)
+        return whole
+
+    cdef list _large(self, bytes head, bytes data, bint more):
+        """Pieces for one gathering write: a large body is not copied."""
+        cdef char chunk[_c.FS_CHUNK_HEAD_MAX]
+        cdef bytes front = head if head is not None else b""
+
+        if not self._chunked:
+            return [data] if head is None else [head, data]
+        front += chunk[:_c.fs_write_chunk_head(chunk, PyBytes_GET_SIZE(data))]
+        return [front, data, b"\r\n" if more else b"\r\n0\r\n\r\n"]

@@ -1,0 +1,63 @@
+# What all connections of one event loop share.
+
+from libc.stdint cimport int64_t
+
+
+cdef class Timed:
+    # One place in the wheel; the tick numbers count from the wheel's start.
+    cdef int64_t due                # when the deadline has passed; 0: there is none
+    cdef int64_t slot               # the tick this is visited at; 0: not in the wheel
+
+    cdef int64_t on_tick(self, int64_t now) except -1
+
+
+cdef class Wheel:
+    cdef object _loop
+    cdef object _context            #: contextvars.Context its timer runs in
+    cdef object _timer              #: TimerHandle, or None while the wheel sleeps
+    cdef dict _slots                #: tick -> set of Timed
+    cdef double _origin             # loop.time() of tick 0
+    cdef int64_t now                # the tick of the last turn
+
+    cdef int set_deadline(self, Timed item, double seconds) except -1
+    cdef int _place(self, Timed item, int64_t tick) except -1
+    cdef int discard(self, Timed item) except -1
+    cdef int _turn(self, int64_t now) except -1
+    cdef int _visit(self, Timed item, int64_t now) except -1
+    cdef int64_t _ticks(self) except -1
+
+
+cdef class Shared:
+    # Set once, by Server.
+    cdef readonly object config
+    cdef readonly object loop
+    cdef readonly object server_state
+    cdef readonly object app        #: the ASGI application
+    cdef readonly object context    #: contextvars.Context that requests copy
+    cdef readonly set connections
+    cdef readonly set tasks
+    cdef readonly object logger             #: uvicorn.error
+    cdef readonly object access_logger      #: uvicorn.access
+    cdef readonly double timeout_keep_alive # seconds
+    cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
+    cdef readonly bint keep_alive   # False: a configured header closes connections
+    cdef dict app_state
+    cdef dict _template             #: scope of any request, without its own keys
+    cdef str root_path
+    cdef bytes root_path_bytes
+    cdef Wheel wheel
+    # Changing.
+    cdef public long long total_requests
+    cdef readonly bint has_task_factory
+    cdef bytes _lines               #: Date line and configured header lines
+    cdef Py_ssize_t date_size       # bytes of the Date line in them; 0: none
+    cdef int64_t _second            # the Unix time in the Date line
+    cdef int64_t _report_second
+    cdef int _reports               # explanations of refusals within that second
+
+    cdef bytes default_lines(self)
+    cdef dict scope_template(self, object transport, object client, object server)
+    cdef int refresh(self) except -1
+    cdef int log_access(self, dict scope, int status) except -1
+    cdef bint may_report(self) except -1
+    cdef bint is_over_limit(self) except -1

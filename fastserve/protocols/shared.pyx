@@ -1,0 +1,254 @@
+"""What all connections of one event loop share: made by Server, one a loop.
+
+The Date and configured header lines, the scope that requests start from, counters,
+the access log's slow path, and one coarse wheel for every deadline of a second and
+more.
+
+Never: a byte of a connection, a parser, a module-level variable that changes.
+"""
+
+cimport cython
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from libc.math cimport ceil
+
+import logging
+
+from fastserve.protocols cimport _c
+from fastserve.protocols.utils import get_client_addr, get_path_with_query_string
+
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    time_t time(time_t *)
+
+cdef enum:
+    REPORTS_A_SECOND = 5
+
+cdef double TICK = 0.25         # seconds a turn of the wheel
+
+
+cdef class Timed:
+    """Something that the wheel visits; at most one deadline each."""
+
+    cdef int64_t on_tick(self, int64_t now) except -1:
+        """Called at tick `slot`. Returns the tick of the next visit, or 0: no more."""
+        return 0
+
+
+@cython.final
+cdef class Wheel:
+    """Deadlines in steps of a quarter second; it sleeps while it holds none.
+
+    Setting a deadline later than the next visit costs two stores: the item stays
+    where it is and finds out when it is visited. So a connection that is busy costs
+    a visit a second, not a timer a request. Nothing fires early; it fires up to two
+    steps late, and only after the loop has read what had come in by then.
+    """
+
+    def __cinit__(self, loop, context):
+        self._loop = loop
+        self._context = context
+        self._slots = {}
+        self._origin = loop.time()
+
+    cdef int64_t _ticks(self) except -1:
+        return <int64_t>((<double>self._loop.time() - self._origin) / TICK)
+
+    cdef int set_deadline(self, Timed item, double seconds) except -1:
+        """The deadline of item is this many seconds from now."""
+        if self._timer is None:
+            self.now = self._ticks()
+            self._arm()
+        # The present tick is under way already: one more, so that none fires early.
+        item.due = self.now + <int64_t>ceil(seconds / TICK) + 1
+        if item.slot == 0 or item.slot > item.due:
+            # Visited within a second, so that idle things can be made smaller.
+            self._place(item, min(item.due, self.now + 4))
+        return 0
+
+    cdef int _place(self, Timed item, int64_t tick) except -1:
+        cdef object held
+        if item.slot:
+            self.discard(item)
+        held = self._slots.get(tick)
+        if held is None:
+            held = self._slots[tick] = set()
+        (<set>held).add(item)
+        item.slot = tick
+        return 0
+
+    cdef int discard(self, Timed item) except -1:
+        """Forget item; nothing happens if it is not in the wheel."""
+        cdef object held
+        if item.slot:
+            held = self._slots.get(item.slot)
+            if held is not None:
+                (<set>held).discard(item)
+            item.slot = 0
+        item.due = 0
+        return 0
+
+    def _arm(self):
+        when = self._origin + (self.now + 1) * TICK
+        self._timer = self._loop.call_at(when, self.turn, context=self._context)
+
+    def turn(self):
+        """Visit what is due; called by the loop."""
+        self._timer = None
+        self._turn(self._ticks())
+        if self._slots:
+            self._arm()
+
+    cdef int _turn(self, int64_t now) except -1:
+        cdef object tick, item
+        self.now = now
+        for tick in sorted([tick for tick in self._slots if tick <= now]):
+            for item in self._slots.pop(tick):
+                self._visit(<Timed>item, now)
+        return 0
+
+    cdef int _visit(self, Timed item, int64_t now) except -1:
+        cdef int64_t next_visit
+        item.slot = 0
+        try:
+            next_visit = item.on_tick(now)
+        except Exception as error:
+            # One connection's fault must not take the others' deadlines with it.
+            self._loop.call_exception_handler(
+                {"message": "A deadline's callback failed", "exception": error})
+            return 0
+        if next_visit:
+            self._place(item, max(next_visit, now + 1))
+        return 0
+
+    def close(self):
+        """Stop the timer and forget everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._slots.clear()
+
+
+@cython.final
+cdef class Shared:
+    """State of one loop's connections.
+
+    config is a loaded Config, server_state Server's, app_state the lifespan's state
+    (each request gets a shallow copy), context the contextvars.Context that serve()
+    runs in. Raises ValueError if a configured header cannot be sent.
+    """
+
+    def __init__(self, config, server_state, app_state, loop, context):
+        self.config = config
+        self.server_state = server_state
+        self.app = config.loaded_app
+        self.app_state = app_state
+        self.loop = loop
+        self.context = context
+        self.connections = server_state.connections
+        self.tasks = server_state.tasks
+        self.logger = logging.getLogger("uvicorn.error")
+        self.access_logger = logging.getLogger("uvicorn.access")
+        self.timeout_keep_alive = config.timeout_keep_alive
+        self.limit_concurrency = config.limit_concurrency or 0
+        self.root_path = config.root_path
+        self.root_path_bytes = config.root_path.encode("ascii")
+        self.wheel = Wheel(loop, context)
+        self._template = {
+            "type": "http",
+            "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": None,
+            "client": None,
+            "scheme": "http",
+            "root_path": config.root_path,
+        }
+        self._render_lines(config)
+        self.refresh()
+
+    def _render_lines(self, config):
+        """Put the configured headers into lines, behind room for the Date line."""
+        cdef char line[65536]
+        cdef bytes name, value
+        cdef Py_ssize_t size
+        cdef list lines = []
+
+        self.keep_alive = True
+        if config.date_header:
+            lines.append(b"date: " + b" " * _c.FS_DATE_LENGTH + b"\r\n")
+            self.date_size = len(lines[0])
+        for name, value in config.encoded_headers:
+            size = _c.fs_write_header(
+                line, sizeof(line), name, len(name), value, len(value))
+            if size < 0:
+                raise ValueError(f"The header {name!r}: {value!r} cannot be sent.")
+            lines.append(line[:size])
+            if name.lower() == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+        self._lines = b"".join(lines)
+        self._second = -1
+
+    cdef bytes default_lines(self):
+        """The lines that every answer begins with; date_size bytes of them are Date's.
+
+        The C library's time() reads a coarse clock without a system call, which
+        costs less than a timer that renews the line would.
+        """
+        cdef int64_t now = time(NULL)
+        cdef bytes lines
+
+        if now != self._second and self.date_size:
+            # Bytes that others may still hold are never written to: a new object.
+            lines = PyBytes_FromStringAndSize(
+                PyBytes_AS_STRING(self._lines), PyBytes_GET_SIZE(self._lines))
+            _c.fs_write_date(PyBytes_AS_STRING(lines) + 6, now)
+            self._lines = lines
+            self._second = now
+        return self._lines
+
+    cdef dict scope_template(self, object transport, object client, object server):
+        """The scope of a connection's requests, to be copied for each."""
+        cdef dict template = self._template.copy()
+        template["server"] = server
+        template["client"] = client
+        if transport.get_extra_info("sslcontext"):
+            template["scheme"] = "https"
+        return template
+
+    cdef int refresh(self) except -1:
+        """Look again at what tools may have set on the loop."""
+        self.has_task_factory = self.loop.get_task_factory() is not None
+        return 0
+
+    cdef int log_access(self, dict scope, int status) except -1:
+        """uvicorn's access record: filters and formatters read its five arguments."""
+        self.access_logger.info(
+            '%s - "%s %s HTTP/%s" %d',
+            get_client_addr(scope),
+            scope["method"],
+            get_path_with_query_string(scope),
+            scope["http_version"],
+            status,
+        )
+        return 0
+
+    cdef bint may_report(self) except -1:
+        """Whether one more refusal may be explained in this second's log."""
+        cdef int64_t now = time(NULL)
+        if now != self._report_second:
+            self._report_second = now
+            self._reports = 0
+        self._reports += 1
+        return self._reports <= REPORTS_A_SECOND
+
+    cdef bint is_over_limit(self) except -1:
+        """uvicorn's --limit-concurrency: connections and tasks, this one included."""
+        return self.limit_concurrency != 0 and (
+            len(self.connections) >= self.limit_concurrency
+            or len(self.tasks) >= self.limit_concurrency)
+
+    def close(self):
+        """Stop the wheel; Server calls this last."""
+        self.wheel.close()
