@@ -1,6 +1,15 @@
 # The ASGI side of one request, and the seam to the wire below it.
 
+from cpython.object cimport PyObject
+
 from fastserve.protocols.shared cimport Shared, Timed
+
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
 
 
 cdef class Channel(Timed):
@@ -56,10 +65,10 @@ cdef class HttpExchange(Exchange):
 
     cdef int feed(self, bytes data) except -1
     cdef int end_of_body(self) except -1
-    cdef int _start(self, object message) except -1
+    cdef int _start(self, dict message) except -1
     cdef int _begin_response(self, object status, object headers) except -1
     cdef int _end_response(self) except -1
-    cdef int _body_message(self, object message) except -1
+    cdef int _body_message(self, dict message) except -1
     cdef int _answer_500(self) except -1
 
 
@@ -72,16 +81,16 @@ cdef class AppCall:
     cdef readonly bint finished
 
     cdef object _begin(self)
-    cdef object _step(self, object value)
-    cdef object _finish(self, object result)
-    cdef object _fail(self, object error)
+    cdef PySendResult _step(self, object value, PyObject **result) except PYGEN_ERROR
+    cdef int _finish(self, object result) except -1
+    cdef int _fail(self, object error) except -1
 
 
 cdef class Receive:
     cdef Exchange _exchange
     cdef object _waiter
 
-    cdef object _step(self)
+    cdef object _wait(self)
 
 
 cdef HttpExchange new_http_exchange(

@@ -18,6 +18,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_Copy
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 
 import inspect
 
@@ -25,22 +26,68 @@ from fastserve.protocols.tasks cimport start_eagerly
 
 
 cdef extern from "Python.h":
-    ctypedef enum PySendResult:
-        PYGEN_RETURN
-        PYGEN_ERROR
-        PYGEN_NEXT
+    ctypedef PySendResult (*sendfunc)(
+        object self, object value, PyObject **result) except PYGEN_ERROR
+    # Its error is taken as a value: see step() below.
     PySendResult PyIter_Send(object, object, PyObject **) noexcept
     bint PyCoro_CheckExact(object)
 
+cdef extern from *:
+    """
+    /* A new reference becomes one that Cython owns. */
+    #define fs_own(pointer) (pointer)
 
-cdef object steal(PyObject *reference):
-    """A new reference becomes an ordinary one."""
-    cdef object value = <object>reference
-    cpython_decref(reference)
-    return value
+    /* The error that PyIter_Send left behind, for Cython's try to catch. */
+    static int fs_raise_current(void) { return -1; }
 
-cdef extern from "Python.h":
-    void cpython_decref "Py_DECREF" (PyObject *)
+    /* tp_iternext in terms of am_send. A StopIteration that is raised in Cython
+     * gets a traceback, with a frame object, which costs more than the request's
+     * scope; this one has none, and for None there is no exception at all. */
+    static PyObject *fs_next(PyObject *self)
+    {
+        PyObject *result = NULL;
+
+        switch (Py_TYPE(self)->tp_as_async->am_send(self, Py_None, &result)) {
+        case PYGEN_NEXT:
+            return result;
+        case PYGEN_RETURN:
+            if (result != Py_None)
+                PyErr_SetObject(PyExc_StopIteration, result);
+            Py_DECREF(result);
+            return NULL;
+        default:
+            return NULL;
+        }
+    }
+
+    /* Cython has no name for the am_send slot, which PyIter_Send looks for first
+     * (asyncio's tasks on every version, await on 3.11). */
+    static void fs_set_send(PyObject *type, sendfunc send)
+    {
+        PyTypeObject *t = (PyTypeObject *)type;
+
+        t->tp_as_async->am_send = send;
+        t->tp_iternext = fs_next;
+        PyType_Modified(t);
+    }
+    """
+    object fs_own(PyObject *pointer)
+    int fs_raise_current() except -1
+    void fs_set_send(object type, sendfunc send)
+
+
+cdef inline PySendResult give(object value, PyObject **result) except PYGEN_ERROR:
+    Py_INCREF(value)
+    result[0] = <PyObject *>value
+    return PYGEN_RETURN
+
+
+cdef object call_send(object awaitable, sendfunc send, object value):
+    """send() of a coroutine, for those who call it by its name."""
+    cdef PyObject *result = NULL
+    if send(awaitable, value, &result) == PYGEN_NEXT:
+        return fs_own(result)
+    raise StopIteration(fs_own(result))
 
 
 # --- awaitables -----------------------------------------------------------------
@@ -60,10 +107,10 @@ cdef class Done:
         return self
 
     def __next__(self):
-        raise StopIteration
+        raise StopIteration             # replaced by fs_next
 
     def send(self, value):
-        raise StopIteration
+        return call_send(self, send_to_done, value)
 
     def throw(self, kind, value=None, traceback=None):
         raise_given(kind, value, traceback)
@@ -72,6 +119,12 @@ cdef class Done:
         pass
 
 
+cdef PySendResult send_to_done(
+        object self, object value, PyObject **result) except PYGEN_ERROR:
+    return give(None, result)
+
+
+fs_set_send(Done, send_to_done)
 cdef Done DONE = Done()
 
 
@@ -132,10 +185,10 @@ cdef class Receive:
         return self
 
     def __next__(self):
-        return self._step()
+        raise StopIteration             # replaced by fs_next
 
     def send(self, value):
-        return self._step()
+        return call_send(self, send_to_receive, value)
 
     def throw(self, kind, value=None, traceback=None):
         self.close()
@@ -146,16 +199,27 @@ cdef class Receive:
             self._waiter.cancel()
             self._waiter = None
 
-    cdef object _step(self):
-        cdef object message = self._exchange._next_message()
-        if message is not None:
-            self._waiter = None
-            raise StopIteration(message)
+    cdef object _wait(self):
+        """A future to yield: it is done when there may be a message."""
         self._waiter = self._exchange._shared.loop.create_future()
         self._exchange._receivers = held_with(
             self._exchange._receivers, self._waiter)
         self._waiter._asyncio_future_blocking = True
         return self._waiter
+
+
+cdef PySendResult send_to_receive(
+        object self, object value, PyObject **result) except PYGEN_ERROR:
+    cdef Receive call = <Receive>self
+    cdef object message = call._exchange._next_message()
+    if message is None:
+        give(call._wait(), result)
+        return PYGEN_NEXT
+    call._waiter = None
+    return give(message, result)
+
+
+fs_set_send(Receive, send_to_receive)
 
 
 cdef object held_with(object held, object future):
@@ -199,10 +263,10 @@ cdef class AppCall:
         return self
 
     def __next__(self):
-        return self._step(None)
+        raise StopIteration             # replaced by fs_next
 
     def send(self, value):
-        return self._step(value)
+        return call_send(self, send_to_app, value)
 
     def throw(self, kind, value=None, traceback=None):
         self.running = True
@@ -214,13 +278,16 @@ cdef class AppCall:
             else:
                 result = self._inner.throw(kind, value, traceback)
         except StopIteration as stop:
-            return self._finish(stop.value)
-        except BaseException as error:
-            return self._fail(error)
-        finally:
             self.running = False
-        self._exchange._app_waits()
-        return result
+            self._finish(stop.value)
+        except BaseException as error:
+            self.running = False
+            self._fail(error)
+        else:
+            self.running = False
+            self._exchange._app_waits()
+            return result
+        raise StopIteration
 
     def close(self):
         self.finished = True
@@ -238,42 +305,40 @@ cdef class AppCall:
                 f"The ASGI application returned {called!r}, which cannot be awaited.")
         return called.__await__() if hasattr(called, "__await__") else called
 
-    cdef object _step(self, object value):
-        cdef PyObject *result = NULL
+    cdef PySendResult _step(self, object value, PyObject **result) except PYGEN_ERROR:
         cdef PySendResult outcome
 
         if self.finished:
             raise RuntimeError("cannot reuse already awaited coroutine")
         self.running = True
-        if self._inner is None:
-            try:
+        try:
+            if self._inner is None:
                 self._inner = self._begin()
-            except BaseException as error:
-                self.running = False
-                return self._fail(error)
-        outcome = PyIter_Send(self._inner, value, &result)
+            outcome = PyIter_Send(self._inner, value, result)
+            if outcome == PYGEN_ERROR:
+                fs_raise_current()
+        except BaseException as error:
+            self.running = False
+            self._fail(error)
+            return give(None, result)
         self.running = False
         if outcome == PYGEN_NEXT:
             self._exchange._app_waits()
-            return steal(result)
-        if outcome == PYGEN_RETURN:
-            return self._finish(steal(result))
-        try:
-            raise_current()
-        except BaseException as error:
-            return self._fail(error)
+            return PYGEN_NEXT
+        self._finish(fs_own(result[0]))
+        return give(None, result)
 
-    cdef object _finish(self, object result):
+    cdef int _finish(self, object result) except -1:
+        cdef Exchange exchange = self._exchange
         self.finished = True
-        self._exchange._app_returned(result)
         self._exchange = None
-        raise StopIteration
+        return exchange._app_returned(result)
 
-    cdef object _fail(self, object error):
+    cdef int _fail(self, object error) except -1:
+        cdef Exchange exchange = self._exchange
         self.finished = True
-        self._exchange._app_failed(error)
         self._exchange = None
-        raise StopIteration
+        return exchange._app_failed(error)
 
     @property
     def cr_frame(self):
@@ -300,12 +365,12 @@ cdef class AppCall:
         return getattr(self._inner, "__qualname__", "fastserve_request")
 
 
-cdef extern from *:
-    """
-    /* The error that PyIter_Send left behind, for Cython's try to catch. */
-    static int fs_raise_current(void) { return -1; }
-    """
-    int raise_current "fs_raise_current" () except -1
+cdef PySendResult send_to_app(
+        object self, object value, PyObject **result) except PYGEN_ERROR:
+    return (<AppCall>self)._step(value, result)
+
+
+fs_set_send(AppCall, send_to_app)
 
 
 # --- the exchange ---------------------------------------------------------------
@@ -515,10 +580,12 @@ cdef class HttpExchange(Exchange):
     cdef int _send(self, object message) except -1:
         if self.disconnected and not self.complete:
             return 0
+        if type(message) is not dict:
+            message = dict(message)
         if not self.started:
-            return self._start(message)
+            return self._start(<dict>message)
         if not self.complete:
-            return self._body_message(message)
+            return self._body_message(<dict>message)
         raise RuntimeError(
             f"Unexpected ASGI message '{message['type']}' sent, after response "
             "already completed.")
@@ -527,7 +594,7 @@ cdef class HttpExchange(Exchange):
         return not (
             self.complete or self.disconnected or self._channel.is_writable())
 
-    cdef int _start(self, object message) except -1:
+    cdef int _start(self, dict message) except -1:
         cdef object kind = message["type"]
 
         if kind != "http.response.start":
@@ -551,7 +618,7 @@ cdef class HttpExchange(Exchange):
             self._shared.log_access(self.scope, status)
         return 0
 
-    cdef int _body_message(self, object message) except -1:
+    cdef int _body_message(self, dict message) except -1:
         cdef object kind = message["type"]
         cdef bint more
 

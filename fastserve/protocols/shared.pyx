@@ -164,6 +164,14 @@ cdef class Shared:
             "client": None,
             "scheme": "http",
             "root_path": config.root_path,
+            # A request's own, set in the copy: there already, so that it never grows.
+            "headers": None,
+            "state": None,
+            "method": None,
+            "path": None,
+            "raw_path": None,
+            "query_string": None,
+            "extensions": None,
         }
         self._render_lines(config)
         self.refresh()

@@ -259,13 +259,13 @@ cdef class EagerTask:
 
     cdef int resume(self, object exc) except -1:
         """Run a step that the loop has called for."""
-        if self.state != PENDING:
-            raise InvalidStateError(f"_step(): already done: {self!r} {exc!r}")
         current = current_tasks.get(self.loop)
         if current is not None:
             raise RuntimeError(
                 f"Cannot enter into task {self!r} while another task "
                 f"{current!r} is being executed.")
+        if self.state != PENDING:
+            raise InvalidStateError(f"_step(): already done: {self!r} {exc!r}")
         current_tasks[self.loop] = self
         try:
             self.step(exc)

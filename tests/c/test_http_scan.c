@@ -203,6 +203,7 @@ static int list_has(const char *list, const char *token) {
     char *p = copy_of(list, strlen(list));
     char *t = copy_of(token, strlen(token));
     int found = fs_list_has(p, strlen(list), t, strlen(token));
+    CHECK_FOR(list, strlen(list), found == 0 || found == 1);
     free(p);
     free(t);
     return found;
@@ -412,6 +413,7 @@ static void test_targets_refused(void) {
         "a:b", "http", "http:", "http:/", "http:/a", "http://", "https://", "http:///",
         "http:///a", "http://?a", "http://:80/", "http://:80", "http:a", "http//a",
         "httpx://a/", "http s://a", "ttp://a/", "ftp://a/", "ws://a/", "file:///a",
+        "file://a/", "gggg://a/", "ggggg://a/", "httq://a/", "httpt://a/", "https//a/",
         "://a/", "http://u@a/", "http://u:p@a/", "http://a:b/", "http://a:65536/",
         "http://[::1/", "http://[::1]x/", "http://a\\b/", "http://a\"/", "http://%4/",
         "/#", "/a#b", "/a?b#c", "http://a#b", "http://a/#", "#", "/ ", "/a b", " /",
@@ -434,6 +436,28 @@ static void test_targets_refused(void) {
                       target_is_valid(target, sizeof target) == good);
         }
     }
+}
+
+/* ---- nothing at all ---- */
+
+/* A length of 0 reads nothing, not even the byte at the pointer. */
+static void test_empty_input(void) {
+    char *block = exactly(8);
+    char *end = block + 8;
+    const char *p = end;
+    size_t n = 0;
+    fs_target target;
+    CHECK(fs_token_length(end, 0) == 0);
+    CHECK(fs_lower_name(end, end, 0) == -1);
+    CHECK(fs_name_equals(end, end, 0) == 1);
+    CHECK(fs_name_index(end, 0) == -1);
+    fs_trim(&p, &n);
+    CHECK(p == end && n == 0);
+    CHECK(fs_list_has(end, 0, "close", 5) == 0);
+    CHECK(fs_host_is_valid(end, 0) == 1);
+    CHECK(fs_scan_target(end, 0, &target) == -1);
+    CHECK(fs_percent_decode(end, end, 0) == 0);
+    free(block);
 }
 
 /* ---- percent-decoding ---- */
@@ -508,6 +532,7 @@ int main(void) {
     test_ipv6_against_inet_pton();
     test_targets();
     test_targets_refused();
+    test_empty_input();
     test_percent_decode();
     return checks_result();
 }

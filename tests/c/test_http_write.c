@@ -244,7 +244,12 @@ static void test_header_lines(void) {
     CHECK(n == 19 && memcmp(out, "content-type: a/b\r\n", 19) == 0);
     n = fs_write_header(out, sizeof out, "X", 1, "", 0);
     CHECK(n == 5 && memcmp(out, "x: \r\n", 5) == 0);
-    CHECK(fs_write_header(out, sizeof out, "", 0, "a", 1) == FS_E_NAME);
+    /* Without room, or without a value, not even the pointer is looked at. */
+    CHECK(fs_write_header(out + sizeof out, 0, "a", 1, "", 0) == FS_E_ROOM);
+    char *block = exactly(8);
+    CHECK(fs_write_header(out, sizeof out, "a", 1, block + 8, 0) == 5);
+    CHECK(fs_write_header(out, sizeof out, block + 8, 0, "a", 1) == FS_E_NAME);
+    free(block);
     CHECK(fs_write_header(out, sizeof out, "a b", 3, "a", 1) == FS_E_NAME);
     CHECK(fs_write_header(out, sizeof out, "a:", 2, "a", 1) == FS_E_NAME);
     CHECK(fs_write_header(out, sizeof out, "a", 1, "b\r\nc: d", 7) == FS_E_VALUE);

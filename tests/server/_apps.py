@@ -1,35 +1,149 @@
-"""Applications that the server tests run; each does one thing, none needs a library."""
+"""Applications that the server tests run; each does one thing, none needs a library.
+
+What they say about themselves goes to stdout, one line an event: `app: ...`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
+from typing import Any
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="-")
 
 
-async def _answer(send, body: bytes, status: int = 200) -> None:
+def say(text: str) -> None:
+    print(f"app: {text}", flush=True)
+
+
+async def answer(send: Any, body: bytes, status: int = 200) -> None:
     headers = [(b"content-type", b"text/plain")]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
+def http_only(scope: Any) -> None:
+    if scope["type"] != "http":
+        raise RuntimeError("only HTTP")
+
+
 async def hello(scope, receive, send):
     """Answers every request; knows no lifespan."""
-    if scope["type"] != "http":
-        raise RuntimeError("only HTTP")
-    await _answer(send, b"hello")
-
-
-async def slow(scope, receive, send):
-    """Answers after `?SECONDS`; the log says when it starts waiting."""
-    if scope["type"] != "http":
-        raise RuntimeError("only HTTP")
-    print("app: request under way", flush=True)
-    await asyncio.sleep(float(scope["query_string"] or b"1"))
-    await _answer(send, b"slow")
+    http_only(scope)
+    await answer(send, b"hello")
 
 
 async def pid(scope, receive, send):
-    if scope["type"] != "http":
-        raise RuntimeError("only HTTP")
-    await _answer(send, str(os.getpid()).encode())
+    http_only(scope)
+    await answer(send, str(os.getpid()).encode())
+
+
+async def echo_scope(scope, receive, send):
+    http_only(scope)
+    shown = {key: scope[key] for key in ("root_path", "path", "client", "server")}
+    await answer(send, repr(shown).encode())
+
+
+async def slow(scope, receive, send):
+    """Answers after `?SECONDS`; says when it begins and how it ends."""
+    http_only(scope)
+    say("request under way")
+    try:
+        await asyncio.sleep(float(scope["query_string"] or b"1"))
+    except asyncio.CancelledError as exc:
+        say(f"cancelled: {exc.args[0] if exc.args else ''}")
+        raise
+    await answer(send, b"slow")
+    say("answered")
+
+
+async def background(scope, receive, send):
+    """Answers at once and works on for `?SECONDS` after the answer."""
+    http_only(scope)
+    await answer(send, b"answered")
+    say("answered")
+    await asyncio.sleep(float(scope["query_string"] or b"1"))
+    say("worked")
+
+
+class Lifespan:
+    """Speaks the lifespan protocol; HTTP answers with what startup left in state."""
+
+    def __init__(self, startup: str = "complete", shutdown: str = "complete") -> None:
+        self.outcome = {"startup": startup, "shutdown": shutdown}
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            scope["state"]["seen"] = scope["state"].get("seen", 0) + 1
+            await answer(send, repr(scope["state"]).encode())
+            return
+        assert scope["asgi"] == {"version": "3.0", "spec_version": "2.0"}
+        for phase in ("startup", "shutdown"):
+            message = await receive()
+            assert message == {"type": f"lifespan.{phase}"}
+            say(phase)
+            if phase == "startup":
+                scope["state"]["made by"] = "startup"
+            outcome = self.outcome[phase]
+            if outcome == "raise":
+                raise RuntimeError(f"{phase} broke")
+            if outcome == "failed":
+                why = {"message": f"no luck at {phase}"}
+                await send({"type": f"lifespan.{phase}.failed", **why})
+                return
+            if outcome == "hang":
+                await asyncio.Event().wait()
+            await send({"type": f"lifespan.{phase}.complete"})
+
+
+lifespan = Lifespan()
+startup_fails = Lifespan(startup="failed")
+startup_raises = Lifespan(startup="raise")
+shutdown_fails = Lifespan(shutdown="failed")
+shutdown_raises = Lifespan(shutdown="raise")
+shutdown_hangs = Lifespan(shutdown="hang")
+
+
+async def silent_lifespan(scope, receive, send):
+    """Returns from the lifespan without a word, as many small applications do."""
+    if scope["type"] == "http":
+        await answer(send, b"hello")
+
+
+async def disorderly_lifespan(scope, receive, send):
+    """Says `shutdown.complete` first."""
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def make_app():
+    """A factory."""
+    return hello
+
+
+def make_none(setting):
+    """A factory that cannot be called."""
+
+
+def sync_app(scope, receive, send):
+    """Returns an awaitable: ASGI 3, though no coroutine function."""
+    return hello(scope, receive, send)
+
+
+not_callable = 5
+
+
+def make_with_variable():
+    """A factory that sets a context variable in the context of serve()."""
+    variable.set("of serve()")
+    return show_variable
+
+
+async def show_variable(scope, receive, send):
+    if scope["type"] == "lifespan":
+        variable.set("of the lifespan")
+        return
+    before = variable.get()
+    variable.set("of a request")
+    await answer(send, before.encode())

@@ -33,6 +33,7 @@ import fastserve
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 20.0  # seconds; generous, for a busy machine
 
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 BANNER = re.compile(
     r"Fastserve running on (?:"
     r"(?P<scheme>https?)://(?P<host>\[[^]]+\]|[^:]+):(?P<port>\d+)"
@@ -68,7 +69,7 @@ class Output:
     def search(
         self, pattern: str | re.Pattern[str], timeout: float = TIMEOUT
     ) -> re.Match[str] | None:
-        """Wait for a line that matches; None at the end of the stream.
+        """Wait for a line that matches, colours taken out; None at the end.
 
         Raises TimeoutError when the stream stays open without such a line.
         """
@@ -83,7 +84,7 @@ class Output:
                     self._changed.wait(left)
                 fresh, done = self.lines[seen:], self._closed
             for line in fresh:
-                if match := re.search(pattern, line):
+                if match := re.search(pattern, COLOR.sub("", line)):
                     return match
             seen += len(fresh)
             if done and seen == len(self.lines):
