@@ -50,12 +50,10 @@ DIRECTIVES = {
     "embedsignature": True,
 }
 
-# Each is used only if the compiler takes it without a word.
-GCC_FLAGS = (
-    ["-O0", "-g3", "-UNDEBUG", "-fvisibility=hidden"]
-    if DEBUG
-    else ["-O3", "-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt"]
-)
+# Each is used only if the compiler takes it without a word. -g0 is for Pythons whose
+# own flags have -g: modules five times the size, and a quarter more time to compile.
+GCC_FLAGS = ["-O0", "-g3", "-UNDEBUG"] if DEBUG else ["-O3", "-g0", "-fno-plt"]
+GCC_FLAGS += ["-fvisibility=hidden", "-fno-semantic-interposition"]
 MSVC_FLAGS = ["/std:c11", "/Od" if DEBUG else "/O2"]
 
 NO_COMPILER = (
