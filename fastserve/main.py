@@ -48,6 +48,12 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     ctx.exit()
 
 
+def _check_port(ctx: click.Context, param: click.Parameter, port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise click.BadParameter(f"{port} is not in the range 0 to 65535.")
+    return port
+
+
 def _split_headers(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> list[tuple[str, str]]:
@@ -76,10 +82,10 @@ def _split_headers(
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=int,
     default=8000,
     show_default=True,
-    metavar="INTEGER",
+    callback=_check_port,
     help="Port to listen on; 0 takes a free one, which the log names.",
 )
 @click.option("--uds", type=str, default=None, help="Listen on this Unix socket.")
