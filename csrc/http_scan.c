@@ -46,13 +46,32 @@ int fs_lower_name(char *out, const char *p, size_t n) {
     return -bad;
 }
 
-int fs_name_equals(const char *wire, const char *lowered, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (lower(wire[i]) != (uint8_t)lowered[i]) {
-            return 0;
+/* Zero if the bytes of a are those of b but for the case of letters; b is lowered: its
+ * letters differ from their other case in the bit 0x20, which is left out for them. */
+static uint64_t difference(uint64_t a, uint64_t b) {
+    return (a ^ b) & ~(fs_in_range(b, 'a', 'z') >> 2);
+}
+
+static inline int is_same_name(const char *wire, const char *lowered, size_t n) {
+    uint64_t differs = 0;
+    if (n >= 8) {
+        for (size_t i = 0; i < n - 8; i += 8) {
+            differs |= difference(fs_load8(wire + i), fs_load8(lowered + i));
+        }
+        size_t end = n - 8;
+        differs |= difference(fs_load8(wire + end), fs_load8(lowered + end));
+    } else if (n >= 4) {
+        differs = difference(fs_load4(wire, n), fs_load4(lowered, n));
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            differs |= lower(wire[i]) ^ (uint8_t)lowered[i];
         }
     }
-    return 1;
+    return differs == 0;
+}
+
+int fs_name_equals(const char *wire, const char *lowered, size_t n) {
+    return is_same_name(wire, lowered, n);
 }
 
 /* ---- the table of well-known names ---- */
@@ -167,28 +186,6 @@ enum { SLOTS = 512 };
     [SLOT(sizeof(text) - 1, first, before, last)] = FS_NAME_##id + 1,
 static const uint8_t slots[SLOTS] = {SERVER_NAMES(AS_SLOT) OTHER_NAMES(AS_SLOT)};
 
-/* Zero if the bytes of a equal those of b but for the case of letters. b comes from
- * the table, which has lower-case letters, digits and '-' only: of these just the
- * letters have the bit 0x40, and a letter differs from its other case in 0x20. */
-static uint64_t difference(uint64_t a, uint64_t b) {
-    return (a ^ b) & ~((b & FS_EACH(0x40)) >> 1);
-}
-
-static int is_known(const char *p, size_t n, const char *text) {
-    uint64_t differs = 0;
-    if (n >= 8) {
-        for (size_t i = 0; i < n - 8; i += 8) {
-            differs |= difference(fs_load8(p + i), fs_load8(text + i));
-        }
-        size_t end = n - 8;
-        return (differs | difference(fs_load8(p + end), fs_load8(text + end))) == 0;
-    }
-    if (n >= 4) {
-        return difference(fs_load4(p, n), fs_load4(text, n)) == 0;
-    }
-    return fs_name_equals(p, text, n);
-}
-
 int fs_name_index(const char *p, size_t n) {
     if (n < 2 || n > NAME_ROOM) {
         return -1;
@@ -198,7 +195,8 @@ int fs_name_index(const char *p, size_t n) {
     unsigned before = (uint8_t)p[n - 2] | 0x20u;
     unsigned last = (uint8_t)p[n - 1] | 0x20u;
     int index = slots[SLOT((unsigned)n, first, before, last)] - 1;
-    if (index < 0 || names[index].length != n || !is_known(p, n, names[index].text)) {
+    if (index < 0 || names[index].length != n
+        || !is_same_name(p, names[index].text, n)) {
         return -1;
     }
     return index;
