@@ -16,6 +16,8 @@ cdef class Connection(Channel):
     cdef tuple _client              #: (host, port) or None
     cdef tuple _server              #: (host, port), (path, None) or None
     cdef dict _template             #: scope to copy; None until it is needed
+    cdef str _method                #: what the template holds
+    cdef str _path                  #: likewise, without root_path
     cdef object __weakref__
     cdef bint _log_access
     cdef bint _closing              # nothing more is read or written

@@ -259,29 +259,36 @@ cdef class Connection(Channel):
         return exchange.run(shared.app)
 
     cdef dict _make_scope(self):
+        """The scope of the parsed request: a copy of the connection's template.
+
+        The template keeps what the last request had, and the parser gives the same
+        objects for the same target again: then there is nothing to store.
+        """
         cdef RequestParser parser = self._parser
         cdef Shared shared = self._shared
+        cdef dict template = self._template
         cdef dict scope
 
-        if self._template is None:
-            self._template = shared.scope_template(
+        if template is None:
+            template = self._template = shared.scope_template(
                 self.transport, self._client, self._server)
-        scope = PyDict_Copy(self._template)
-        # Copies, for what one request changes no other may see.
-        scope["asgi"] = PyDict_Copy(<dict>scope["asgi"])
-        if parser.http10:
-            scope["http_version"] = "1.0"
+            self._path = None
+        if parser.method is not self._method:
+            self._method = template["method"] = parser.method
+        if parser.path is not self._path:
+            self._path = parser.path
+            template["path"] = parser.path
+            template["raw_path"] = parser.raw_path
+            if shared.root_path:
+                template["path"] = shared.root_path + parser.path
+                template["raw_path"] = shared.root_path_bytes + parser.raw_path
+        scope = PyDict_Copy(template)
+        scope["query_string"] = parser.query_string
         scope["headers"] = parser.headers
         scope["state"] = PyDict_Copy(shared.app_state)
-        scope["method"] = parser.method
-        if shared.root_path:
-            scope["path"] = shared.root_path + parser.path
-            scope["raw_path"] = shared.root_path_bytes + parser.raw_path
-        else:
-            scope["path"] = parser.path
-            scope["raw_path"] = parser.raw_path
-        scope["query_string"] = parser.query_string
         scope["extensions"] = {}
+        if parser.http10:
+            scope["http_version"] = "1.0"
         return scope
 
     # --- what follows an answer ---------------------------------------------------------
@@ -328,6 +335,7 @@ cdef class Connection(Channel):
         # Idle for a whole second: the memory is worth more than the speed.
         self._parser.forget()
         self._template = None
+        self._method = None
         return self.due
 
     # --- refusals ------------------------------------------------------------------------

@@ -82,7 +82,7 @@ cdef class RequestParser:
     cdef int _on_field(self) except -1
     cdef int _on_known_field(self, object name, object value) except -1
     cdef object _header(
-        self, const char *name, size_t n, const char *value, size_t v)
+        self, const char *name, size_t n, const char *value, size_t v, object last)
     cdef int _on_head(self) except -1
     cdef int _check_head(self) except -1
     cdef int _on_body(self, const char *at, size_t size) except -1

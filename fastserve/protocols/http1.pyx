@@ -393,7 +393,8 @@ cdef class RequestParser:
         cdef size_t v = self._second.size if value != NULL else 0
         cdef bytearray held_name = self._held_first
         cdef bytearray held_value = self._held_second
-        cdef object header, known
+        cdef Py_ssize_t place
+        cdef object header, known, last = None
 
         if held_name is not None:
             name = held_name
@@ -414,47 +415,50 @@ cdef class RequestParser:
             return self._refuse(431, "the fields are too large")
         if self.phase != HEAD:
             return 0            # a trailer: bounded, and kept out of the headers
-        header = self._header(name, n, value, v)
+        place = PyList_GET_SIZE(self.headers)
+        if place < PyList_GET_SIZE(self._remembered):
+            last = <object>PyList_GET_ITEM(self._remembered, place)
+        header = self._header(name, n, value, v, last)
         if header is None:
             return self._refuse(400, "a field name is no token")
         self.headers.append(header)
         known = <object>PyTuple_GET_ITEM(header, 0)
-        if known is HOST or known is TRANSFER_ENCODING or known is EXPECT:
+        if known is HOST and header is last:
+            self._hosts += 1            # its value was found valid before
+        elif known is HOST or known is TRANSFER_ENCODING or known is EXPECT:
             return self._on_known_field(known, <object>PyTuple_GET_ITEM(header, 1))
         return 0
 
     cdef object _header(
-            self, const char *name, size_t n, const char *value, size_t v):
-        """The tuple of a header; that of the last request's, if it is the same.
+            self, const char *name, size_t n, const char *value, size_t v,
+            object last):
+        """The tuple of a header: last, which stood there before, if it is the same.
 
         None if the name is no token. Measured in bench/micro/test_parse.py: a
         remembered tuple saves two allocations and the look-up of the name.
         """
-        cdef Py_ssize_t place = PyList_GET_SIZE(self.headers)
-        cdef bint again = place < PyList_GET_SIZE(self._remembered)
-        cdef object last, kept
+        cdef object known, kept
         cdef tuple header
         cdef int index
 
-        if again:
-            header = <tuple>PyList_GET_ITEM(self._remembered, place)
-            last = <object>PyTuple_GET_ITEM(header, 0)
-            kept = <object>PyTuple_GET_ITEM(header, 1)
+        if last is not None:
+            known = <object>PyTuple_GET_ITEM(last, 0)
+            kept = <object>PyTuple_GET_ITEM(last, 1)
             if (<size_t>PyBytes_GET_SIZE(kept) == v
-                    and <size_t>PyBytes_GET_SIZE(last) == n
+                    and <size_t>PyBytes_GET_SIZE(known) == n
                     and memcmp(PyBytes_AS_STRING(kept), value, v) == 0
-                    and _c.fs_name_equals(name, PyBytes_AS_STRING(last), n)):
-                return header
+                    and _c.fs_name_equals(name, PyBytes_AS_STRING(known), n)):
+                return last
         index = _c.fs_name_index(name, n)
         if index >= 0:
-            last = <object>PyTuple_GET_ITEM(NAMES, index)
+            known = <object>PyTuple_GET_ITEM(NAMES, index)
         else:
-            last = PyBytes_FromStringAndSize(NULL, n)
-            if _c.fs_lower_name(PyBytes_AS_STRING(last), name, n) != 0:
+            known = PyBytes_FromStringAndSize(NULL, n)
+            if _c.fs_lower_name(PyBytes_AS_STRING(known), name, n) != 0:
                 return None
-        header = (last, PyBytes_FromStringAndSize(value, v))
-        if again:
-            self._remembered[place] = header
+        header = (known, PyBytes_FromStringAndSize(value, v))
+        if last is not None:
+            self._remembered[PyList_GET_SIZE(self.headers)] = header
         else:
             self._remembered.append(header)
         return header

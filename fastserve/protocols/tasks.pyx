@@ -483,7 +483,7 @@ cdef class EagerTask:
         return self.take_cancelled_error()
 
     def __await__(self):
-        if self.state == PENDING:
+        if self.state == PENDING and not self.blocking:
             self.blocking = True
             yield self
         if self.state == PENDING:
