@@ -94,13 +94,17 @@ def _reason(output: str) -> str:
             "vendor/llhttp/requirements.txt pins: its sha256 differs, "
             "so nothing was taken from it."
         )
+    # The first complaint says why; those after it say what did not work then.
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")] or lines
+    complaints = [
+        line.partition(": ")[2]
+        for line in lines
+        if line.startswith("ERROR: ") or "connection broken by" in line
+    ]
     return (
         "llhttp's sources are not in vendor/llhttp and pip could not download them "
-        f"(vendor/llhttp/README.md tells how to do it by hand): {errors[-1]}"
-        if errors
-        else "llhttp's sources could not be downloaded: pip failed without a word."
+        "(vendor/llhttp/README.md tells how to do it by hand): "
+        + (complaints or lines or ["pip ended without a word"])[0]
     )
 
 
