@@ -35,7 +35,8 @@ LLHTTP = [f"vendor/llhttp/src/{name}.c" for name in ("api", "http", "llhttp")]
 EXTENSIONS = {
     "connection": [],
     "exchange": [],
-    "http1": [*CSRC, *LLHTTP],
+    "http1": ["csrc/http_scan.c", *LLHTTP],
+    "http1_writer": CSRC,
     "shared": CSRC,
     "tasks": [],
 }

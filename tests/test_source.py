@@ -27,7 +27,7 @@ PROTOCOLS = PACKAGE / "protocols"
 CSRC = ROOT / "csrc"
 
 EXTENSIONS = sorted(path.stem for path in PROTOCOLS.glob("*.pyx"))
-WIRE_PROTOCOLS = [name for name in EXTENSIONS if name in ("http1", "websocket")]
+WIRE_PROTOCOLS = [name for name in EXTENSIONS if name in ("http1", "http1_writer", "websocket")]
 PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
 CYTHON_FILES = sorted([*PROTOCOLS.glob("*.pyx"), *PROTOCOLS.glob("*.pxd")])
 C_FILES = sorted([*CSRC.glob("*.c"), *CSRC.glob("*.h")])
@@ -160,7 +160,7 @@ def test_wire_protocols_know_bytes_alone(name: str) -> None:
 
 def test_exchange_knows_no_protocol() -> None:
     imports = imports_of_extension("exchange")
-    for protocol in ("http1", "http2", "websocket", "connection", "_c"):
+    for protocol in ("http1", "http1_writer", "http2", "websocket", "connection", "_c"):
         assert not knows(imports, f"fastserve.protocols.{protocol}")
         assert f"fastserve.protocols.{protocol}" not in imports
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastserve.protocols.http1 import ResponseWriter
+from fastserve.protocols.http1_writer import ResponseWriter
 
 DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 DEFAULTS = DATE + b"server: fastserve\r\n"

@@ -1,9 +1,10 @@
-# One TCP, Unix or TLS connection: the asyncio protocol, and the channel of its requests.
+# One TCP, Unix or TLS connection: the asyncio protocol, and its requests' channel.
 
 from libc.stdint cimport int64_t
 
 from fastserve.protocols.exchange cimport Channel, Exchange, HttpExchange
-from fastserve.protocols.http1 cimport RequestParser, ResponseWriter
+from fastserve.protocols.http1 cimport RequestParser
+from fastserve.protocols.http1_writer cimport ResponseWriter
 from fastserve.protocols.shared cimport Shared
 
 

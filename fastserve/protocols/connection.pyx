@@ -85,7 +85,7 @@ cdef class Connection(Channel):
         self._parser = RequestParser()
         self._writer = ResponseWriter()
 
-    # --- asyncio's side -------------------------------------------------------------
+    # --- asyncio's side -----------------------------------------------------------
 
     def connection_made(self, transport):
         cdef object name = transport.get_extra_info("sockname")
@@ -138,7 +138,7 @@ cdef class Connection(Channel):
         if self._exchange is None and self._pending is None and not self._closing:
             self._close()
 
-    # --- input ------------------------------------------------------------------------
+    # --- input --------------------------------------------------------------------
 
     cdef int _receive(self, bytes data) except -1:
         if self._closing or self._lingering:
@@ -291,7 +291,7 @@ cdef class Connection(Channel):
             scope["http_version"] = "1.0"
         return scope
 
-    # --- what follows an answer ---------------------------------------------------------
+    # --- what follows an answer ---------------------------------------------------
 
     cdef int _settle(self) except -1:
         """Between callbacks: go on with what waits, go idle, or close."""
@@ -338,7 +338,7 @@ cdef class Connection(Channel):
         self._method = None
         return self.due
 
-    # --- refusals ------------------------------------------------------------------------
+    # --- refusals -----------------------------------------------------------------
 
     cdef int _refuse(self, bytes data) except -1:
         """The parser has failed: answer, if no answer has begun, and close."""
@@ -380,7 +380,7 @@ cdef class Connection(Channel):
                 ascii(data[:64]), guess(data, parser.reason))
         return 0
 
-    # --- Channel: what exchanges ask for ---------------------------------------------------
+    # --- Channel: what exchanges ask for ------------------------------------------
 
     cdef int start(self, object status, object headers) except -1:
         self._head = self._writer.start(
@@ -430,7 +430,7 @@ cdef class Connection(Channel):
     cdef bint is_writable(self) noexcept:
         return not self._writing_paused
 
-    # --- output ---------------------------------------------------------------------------
+    # --- output -------------------------------------------------------------------
 
     cdef int _write(self, object piece) except -1:
         """Write bytes or a list of bytes, at once or with the rest of this turn."""
@@ -485,7 +485,7 @@ cdef class Connection(Channel):
             self._settle()
         return 0
 
-    # --- ends ------------------------------------------------------------------------------
+    # --- ends ---------------------------------------------------------------------
 
     cdef int _cut(self) except -1:
         """End an answer that cannot be completed, so that it does not look whole."""

@@ -431,7 +431,7 @@ cdef class Exchange:
         return 0
 
     cdef int peer_finished(self) except -1:
-        """The peer sends no more, but may still read: receive() gives the disconnect."""
+        """The peer sends no more, but may still read: receive() says so."""
         self._peer_finished = True
         return self._wake_receivers()
 

@@ -1,6 +1,6 @@
-# HTTP/1.1 without I/O: the request parser and the response writer of one connection.
+# HTTP/1.1 without I/O: the request parser of one connection.
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from fastserve.protocols._c cimport fs_target, llhttp_t
 
@@ -25,6 +25,7 @@ cdef class RequestParser:
     cdef uint32_t _limit_line
     cdef uint32_t _limit_head
     cdef uint32_t _limit_fields
+    cdef uint32_t _limit_whole_head
     # One read's: bytes that the spans point into.
     cdef const char *_base          # start of the data being fed
     cdef Py_ssize_t _size
@@ -55,6 +56,9 @@ cdef class RequestParser:
     cdef int _codings
     cdef bint _target_taken
     cdef bint _coding_is_chunked
+    cdef Py_ssize_t _before         # bytes of it in earlier reads
+    cdef Py_ssize_t _due            # where the target begins; -1: the version has
+    cdef Py_ssize_t _end            # where the target ends
     cdef uint32_t _line_size
     cdef uint32_t _head_size
     cdef uint32_t _fields
@@ -75,6 +79,8 @@ cdef class RequestParser:
     cdef int _on_first(self, const char *at, size_t size) except -1
     cdef int _on_second(self, const char *at, size_t size) except -1
     cdef int _fail(self, const char *p) except -1
+    cdef int _on_target_span(self, const char *at, size_t size) except -1
+    cdef int _on_protocol(self, const char *at) except -1
     cdef int _on_target(self) except -1
     cdef int _take_path(self, fs_target *target) except -1
     cdef int _take_query(self, fs_target *target) except -1
@@ -87,29 +93,3 @@ cdef class RequestParser:
     cdef int _check_head(self) except -1
     cdef int _on_body(self, const char *at, size_t size) except -1
     cdef int _on_extension(self, size_t size) except -1
-
-
-cdef class ResponseWriter:
-    # One response's framing.
-    cdef readonly bint keep_alive   # False: the connection closes after it
-    cdef readonly bint until_close  # the body ends with the connection
-    cdef bint _no_body              # HEAD, 1xx, 204, 304
-    cdef bint _chunked
-    cdef int64_t _left              # bytes still owed to Content-Length, or -1
-
-    cpdef bytes start(
-        self, object status, object headers, bytes defaults, Py_ssize_t date_size,
-        bint http10, bint to_head, bint keep_alive)
-    cpdef object body(self, bytes head, object data, bint more)
-
-    cdef Py_ssize_t _write_fields(
-        self, char *out, Py_ssize_t room, list headers, int status,
-        int *seen) except -1
-    cdef int _frame(
-        self, const char *name, Py_ssize_t n, const char *value, size_t v,
-        int status, int *seen) except -1
-    cdef int _read_length(
-        self, const char *value, size_t v, int status, int *seen) except -1
-    cdef Py_ssize_t _write_framing(self, char *out, bint http10, int seen) noexcept
-    cdef bytes _small(self, bytes head, bytes data, bint more)
-    cdef list _large(self, bytes head, bytes data, bint more)

@@ -1,5 +1,3 @@
-from collections.abc import Iterable
-
 DEF_LIMIT_LINE: int
 DEF_LIMIT_HEAD: int
 DEF_LIMIT_FIELDS: int
@@ -38,22 +36,3 @@ class RequestParser:
     def take_body(self) -> bytes | None: ...
     def next(self) -> int: ...
     def forget(self) -> int: ...
-
-class ResponseWriter:
-    @property
-    def keep_alive(self) -> bool: ...
-    @property
-    def until_close(self) -> bool: ...
-    def start(
-        self,
-        status: int,
-        headers: Iterable[tuple[bytes, bytes]],
-        defaults: bytes,
-        date_size: int,
-        http10: bool,
-        to_head: bool,
-        keep_alive: bool,
-    ) -> bytes: ...
-    def body(
-        self, head: bytes | None, data: bytes | bytearray | memoryview, more: bool
-    ) -> bytes | list[bytes] | None: ...

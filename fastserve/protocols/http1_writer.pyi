@@ -1,0 +1,20 @@
+from collections.abc import Iterable
+
+class ResponseWriter:
+    @property
+    def keep_alive(self) -> bool: ...
+    @property
+    def until_close(self) -> bool: ...
+    def start(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        defaults: bytes,
+        date_size: int,
+        http10: bool,
+        to_head: bool,
+        keep_alive: bool,
+    ) -> bytes: ...
+    def body(
+        self, head: bytes | None, data: bytes | bytearray | memoryview, more: bool
+    ) -> bytes | list[bytes] | None: ...
