@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 PY     := $(VENV)/bin/python
 
-# Tests run against the installed package: Python leaves the working directory, and
-# with it ./fastserve, off the path; child processes inherit this.
-export PYTHONSAFEPATH = 1
+# Against the installed package: -P keeps the working directory, and with it
+# ./fastserve, off the path.
+PYTEST := $(PY) -P -m pytest
 
 SOURCES := $(shell find fastserve csrc vendor setup.py pyproject.toml README.md \
 	-type f ! -name '*.so' ! -path '*/__pycache__/*')
@@ -36,7 +36,7 @@ serve: $(VENV)/examples
 
 test: test-python test-c
 test-python: $(VENV)/tools $(VENV)/installed
-	$(PY) -m pytest $(SUITE)
+	$(PYTEST) $(SUITE)
 test-all:
 	@test -n "$(PYTHONS)" || { echo "no Python >= 3.11 was found"; exit 1; }
 	@set -e; for found in $(PYTHONS); do echo "== Python $$found"; \
@@ -47,18 +47,18 @@ build/test-c/%: tests/c/%.c $(wildcard csrc/*.[ch] tests/c/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -Icsrc -Itests/c $< $(wildcard csrc/*.c) -o $@
 leaks: $(VENV)/tools $(VENV)/installed
-	$(PY) -m pytest tests/isolated
+	$(PYTEST) tests/isolated
 
 lint: $(VENV)/tools
 	$(PY) -m ruff check .
 	PATH=$(VENV)/bin:$$PATH cython-lint fastserve
 types: $(VENV)/tools $(VENV)/installed
 	$(PY) -m mypy
-	$(PY) -m pytest tests/test_source.py -k stubs
+	$(PYTEST) tests/test_source.py -k stubs
 bench: $(VENV)/tools $(VENV)/installed
-	$(PY) -m pytest bench/micro
+	$(PYTEST) bench/micro
 compare:
-	PYTHONSAFEPATH= $(PYTHON) -m bench.compare
+	$(PYTHON) -m bench.compare
 vendor: $(VENV)/tools
 	$(PY) vendor/llhttp/fetch.py
 wheel: $(VENV)/tools
