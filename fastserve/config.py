@@ -247,9 +247,9 @@ class Config:
         if self.interface == "auto":
             if not _is_asgi3(self.loaded_app):
                 _exit(
-                    "Error loading ASGI app. %r is no coroutine function "
-                    "(scope, receive, send); if calling it returns an awaitable "
-                    "nevertheless, say so with --interface asgi3.",
+                    "Error loading ASGI app. %r is not a coroutine function of "
+                    "(scope, receive, send). If it returns an awaitable all the "
+                    "same, say so with --interface asgi3.",
                     self.app,
                 )
             self.interface = "asgi3"
@@ -357,6 +357,7 @@ def _is_asgi3(app: Any) -> bool:
     """Whether calling `app` gives a coroutine: ASGI 3, and not 2."""
     if inspect.isclass(app):
         return hasattr(app, "__await__")
-    if inspect.isfunction(app) or not callable(app):
-        return iscoroutinefunction(app)
-    return iscoroutinefunction(app.__call__)
+    # A function, a bound method, a partial; or an object that is called like one.
+    return iscoroutinefunction(app) or iscoroutinefunction(
+        getattr(app, "__call__", None)  # noqa: B004 (its kind is asked for)
+    )

@@ -279,11 +279,11 @@ class Server:
             )
             self._cancel_tasks("Task cancelled, timeout graceful shutdown exceeded")
             await self._settle()
-        if self.force_exit:
-            self._cancel_tasks("Task cancelled, forced to exit")
-        else:
+        if not self.force_exit:
             await self._unless_forced(self.lifespan.shutdown())
         self._drop_connections()
+        if self.force_exit:  # they hear first that their client has gone
+            self._cancel_tasks("Task cancelled, forced to exit")
 
     def _is_busy(self) -> bool:
         state = self.server_state

@@ -46,6 +46,11 @@ async def echo_scope(scope, receive, send):
     await answer(send, repr(shown).encode())
 
 
+async def loop_debug(scope, receive, send):
+    http_only(scope)
+    await answer(send, str(asyncio.get_running_loop().get_debug()).encode())
+
+
 async def slow(scope, receive, send):
     """Answers after `?SECONDS`; says when it begins and how it ends."""
     http_only(scope)
@@ -57,6 +62,16 @@ async def slow(scope, receive, send):
         raise
     await answer(send, b"slow")
     say("answered")
+
+
+async def endless(scope, receive, send):
+    """Answers without end, as fast as it is read."""
+    http_only(scope)
+    say("request under way")
+    await send({"type": "http.response.start", "status": 200})
+    while True:
+        body = bytes(65536)
+        await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def background(scope, receive, send):
@@ -71,8 +86,11 @@ async def background(scope, receive, send):
 class Lifespan:
     """Speaks the lifespan protocol; HTTP answers with what startup left in state."""
 
-    def __init__(self, startup: str = "complete", shutdown: str = "complete") -> None:
+    def __init__(
+        self, startup: str = "complete", shutdown: str = "complete", seconds: float = 0
+    ) -> None:
         self.outcome = {"startup": startup, "shutdown": shutdown}
+        self.seconds = seconds  # that each of the two takes
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http":
@@ -84,6 +102,7 @@ class Lifespan:
             message = await receive()
             assert message == {"type": f"lifespan.{phase}"}
             say(phase)
+            await asyncio.sleep(self.seconds)
             if phase == "startup":
                 scope["state"]["made by"] = "startup"
             outcome = self.outcome[phase]
@@ -99,11 +118,22 @@ class Lifespan:
 
 
 lifespan = Lifespan()
+slow_startup = Lifespan(seconds=0.5)
 startup_fails = Lifespan(startup="failed")
 startup_raises = Lifespan(startup="raise")
 shutdown_fails = Lifespan(shutdown="failed")
 shutdown_raises = Lifespan(shutdown="raise")
 shutdown_hangs = Lifespan(shutdown="hang")
+
+
+async def lifespan_and_slow(scope, receive, send):
+    await (lifespan if scope["type"] == "lifespan" else slow)(scope, receive, send)
+
+
+async def changes_directory(scope, receive, send):
+    http_only(scope)
+    os.chdir("/")
+    await answer(send, b"changed")
 
 
 async def silent_lifespan(scope, receive, send):

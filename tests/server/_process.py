@@ -84,7 +84,8 @@ class Output:
                     self._changed.wait(left)
                 fresh, done = self.lines[seen:], self._closed
             for line in fresh:
-                if match := re.search(pattern, COLOR.sub("", line)):
+                match = re.search(pattern, COLOR.sub("", line))
+                if match:
                     return match
             seen += len(fresh)
             if done and seen == len(self.lines):
@@ -147,8 +148,11 @@ class ServerProcess:
         return found
 
     def log_lines(self) -> list[str]:
-        """What stderr has shown so far, with this process's id as PID."""
-        return [line.replace(str(self.pid), "PID") for line in self.stderr.lines]
+        """What stderr has shown so far, without colours, PID and PORT filled in."""
+        text = COLOR.sub("", self.stderr.text).replace(f"[{self.pid}]", "[PID]")
+        if self.port:
+            text = text.replace(f":{self.port} ", ":PORT ")
+        return text.splitlines()
 
     def connect(self, timeout: float = TIMEOUT) -> socket.socket:
         """A connected client socket; closed at the end of the `with` block."""
@@ -207,11 +211,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The child's environment: ours, fastserve importable, no setting of its own."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("FASTSERVE_")}
     env.pop("WEB_CONCURRENCY", None)
+    env |= dict(extra or {})
     package = Path(fastserve.__file__).resolve().parent.parent
     if package.name != "site-packages":  # the child would find it there by itself
-        paths = [str(package), env.get("PYTHONPATH")]
+        paths = [env.get("PYTHONPATH"), str(package)]
         env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return env | dict(extra or {})
+    return env
 
 
 def start(
