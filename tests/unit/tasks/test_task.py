@@ -95,7 +95,8 @@ async def test_state_cannot_be_set(start, name):
 
 
 async def test_default_names_are_unique(start):
-    tasks = [make(suspends()) for _ in range(5) for make in (start, asyncio.create_task)]
+    makers = (start, asyncio.create_task) * 5
+    tasks = [make(suspends()) for make in makers]
     names = [task.get_name() for task in tasks]
     assert len(set(names)) == 10
     assert all(re.fullmatch(r"Task-\d+", name) for name in names)
@@ -142,11 +143,12 @@ async def test_repr_through_a_life(start, runner):
 async def test_repr_of_outcomes(start):
     task = start(suspends("x" * 1000))
     await task
-    assert re.match(r"<Task finished name='Task-\d+' coro=<.*> result='x+\.\.\.x", repr(task))
+    assert re.match(r"<Task finished name='Task-\d+' .*result='x+\.\.\.x", repr(task))
     task = start(waits(None))
     assert isinstance(task.exception(), TypeError)
     assert re.search(r"<Task finished .* exception=TypeError\(", repr(task))
-    assert re.match(r"<Task finished name='\w+-\d+' .*result=None", repr(start(returns())))
+    task = start(returns())
+    assert re.match(r"<Task finished name='Task-\d+' .*result=None", repr(task))
 
 
 async def test_repr_of_a_task_that_waits_for_its_own_waiter(start):
@@ -437,7 +439,7 @@ async def test_wakeup_inside_another_task_is_an_error(start):
     assert await task == "from the duck"
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio.Task has a constructor")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there is no backport")
 def test_type_of_the_backport_makes_no_tasks(runner, start):
     async def main():
         return type(start(returns()))
