@@ -1,10 +1,13 @@
-"""What the micro-benchmarks share: the bytes of requests.
+"""What the micro-benchmarks share: the bytes of requests, and an event loop.
 
 There is no __init__.py here: pytest imports these files from the checkout, and
 fastserve from where it is installed.
 """
 
+import asyncio
+
 import pytest
+import uvloop
 
 SMALL = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
 
@@ -67,3 +70,31 @@ KINDS = {
 def requests(request):
     """Each kind of request in turn."""
     return Requests(request.param)
+
+
+@pytest.fixture
+def loop():
+    """A uvloop that is closed at the end."""
+    loop = uvloop.new_event_loop()
+    yield loop
+    loop.run_until_complete(asyncio.sleep(0.01))  # what was scheduled meanwhile
+    loop.close()
+
+
+@pytest.fixture
+def in_callback(loop):
+    """A function that calls another in a callback of the loop, as a read would."""
+
+    def run(function):
+        outcome = loop.create_future()
+
+        def callback():
+            try:
+                outcome.set_result(function())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        loop.call_soon(callback)
+        return loop.run_until_complete(outcome)
+
+    return run
