@@ -39,6 +39,7 @@ cdef extern from "llhttp.h":
         HTTP_REQUEST
 
     enum:
+        F_CHUNKED
         F_CONNECTION_CLOSE
         F_CONNECTION_UPGRADE
         F_UPGRADE

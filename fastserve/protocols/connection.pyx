@@ -23,7 +23,7 @@ import socket
 import struct
 
 from fastserve.protocols.exchange cimport new_http_exchange
-from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED
+from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.shared cimport Timed
 
 
@@ -284,6 +284,8 @@ cdef class Connection(Channel):
                 template["raw_path"] = shared.root_path_bytes + parser.raw_path
         scope = PyDict_Copy(template)
         scope["query_string"] = parser.query_string
+        # Copies, for what one request changes no later one may see.
+        scope["asgi"] = PyDict_Copy(<dict>template["asgi"])
         scope["headers"] = parser.headers
         scope["state"] = PyDict_Copy(shared.app_state)
         scope["extensions"] = {}
@@ -295,10 +297,15 @@ cdef class Connection(Channel):
 
     cdef int _settle(self) except -1:
         """Between callbacks: go on with what waits, go idle, or close."""
-        if self._exchange is not None or self._closing or self._lingering:
+        if self._closing or self._lingering:
             return 0
-        if self._parser.phase != 0 and not self._request_open:
-            return 0                    # inside a head
+        if self._exchange is not None:
+            if self._eof and self._request_open:
+                return self._cut()      # the request will never be whole
+            return 0
+        if self._parser.phase != START and not self._request_open:
+            # Inside a head, which the peer may still complete.
+            return self._close() if self._eof else 0
         if not self._keep and (self._request_open or self._pending is not None):
             return self._linger()
         if self._pending is not None:
@@ -386,7 +393,7 @@ cdef class Connection(Channel):
         self._head = self._writer.start(
             status, headers, self._shared.default_lines(), self._shared.date_size,
             self._http10, self._to_head,
-            self._keep and not self._eof and not self._stopping)
+            self._keep and not self._stopping)
         return 0
 
     cdef int body(self, object data, bint more) except -1:

@@ -506,7 +506,7 @@ cdef class Exchange:
     cdef int _log_failure(self, object error) except -1:
         # A client that went away is no fault of the application's, and Starlette's
         # ClientDisconnect is how an application says that it noticed.
-        if self.disconnected and (
+        if self._peer_finished and (
                 isinstance(error, OSError)
                 or type(error).__name__ == "ClientDisconnect"):
             self._shared.logger.debug("The client left: %r", error)
@@ -603,7 +603,7 @@ cdef class HttpExchange(Exchange):
         # A head that is refused counts as started: no 500 follows it.
         self.started = True
         self._refused = True
-        self._begin_response(message["status"], message.get("headers", ()))
+        self._begin_response(message.get("status"), message.get("headers", ()))
         self._refused = False
         if not self._call.running:
             self._app_waits()           # another task sends: its body may be far off
@@ -656,6 +656,8 @@ cdef class HttpExchange(Exchange):
             self._channel.abort(self)
         elif self.complete or self.disconnected:
             pass
+        elif self._peer_finished:
+            self._channel.abort(self)   # nobody to answer: not the app's fault
         elif not self.started:
             self._shared.logger.error(
                 "ASGI callable returned without starting response.")

@@ -59,6 +59,7 @@ cdef class RequestParser:
     cdef Py_ssize_t _before         # bytes of it in earlier reads
     cdef Py_ssize_t _due            # where the target begins; -1: the version has
     cdef Py_ssize_t _end            # where the target ends
+    cdef uint32_t _method_size
     cdef uint32_t _line_size
     cdef uint32_t _head_size
     cdef uint32_t _fields

@@ -40,7 +40,6 @@ DEF_LIMIT_FIELDS = 256
 
 cdef enum:
     STOP = 24                   # HPE_USER: a callback that refuses the message
-    LIMIT_METHOD = 64           # bytes; the longest registered method has 17
     LIMIT_EXTENSIONS = 16384    # bytes of chunk extensions in one body
 
 
@@ -152,7 +151,7 @@ cdef class RequestParser:
         self._limit_head = limit_head
         self._limit_fields = limit_fields
         # Blanks are in no span: this bounds what lies between the spans.
-        self._limit_whole_head = limit_line + limit_head + LIMIT_METHOD
+        self._limit_whole_head = 2 * limit_line + limit_head
 
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t offset=0) except -1:
         """Parse data from offset up to the end of the message or of the data.
@@ -244,10 +243,11 @@ cdef class RequestParser:
                 self.method = <str>PyTuple_GET_ITEM(METHODS, i)
                 self.phase = HEAD
                 self.headers = []
+                self._method_size = size - 1
                 self._due = p + size - self._base
                 return p
         size = _c.fs_token_length(p, end - p)
-        if p + size == end and size <= LIMIT_METHOD:
+        if p + size == end and size <= self._limit_line:
             if size:
                 self._held_first = bytearray(p[:size])
             return NULL
@@ -259,8 +259,8 @@ cdef class RequestParser:
         cdef bytearray held = self._held_first
         cdef bytes token
 
-        held += p[:min(size, <size_t>LIMIT_METHOD + 1)]
-        if p + size == end and len(held) <= LIMIT_METHOD:
+        held += p[:size]
+        if p + size == end and <size_t>len(held) <= self._limit_line:
             return NULL
         self._held_first = None
         token = bytes(held)
@@ -268,12 +268,14 @@ cdef class RequestParser:
 
     cdef const char *_take_any_method(
             self, const char *token, size_t size, const char *rest) except? NULL:
-        cdef bint ended = size != 0 and size <= LIMIT_METHOD and rest[0] == c' '
-
-        if not ended:
-            self.offset = rest - self._base
+        self.offset = rest - self._base
+        if size > self._limit_line:
+            self._refuse(414, "the request line is too long")
+            return NULL
+        if size == 0 or rest[0] != c' ':
             self._refuse(400, "the method is no token with a blank behind it")
             return NULL
+        self._method_size = size
         self.method = PyUnicode_DecodeASCII(token, size, NULL)
         self.phase = HEAD
         self.headers = []
@@ -305,8 +307,9 @@ cdef class RequestParser:
 
         if self._held_first is None and place != self._due:
             return self._refuse(400, "there are several blanks in the request line")
-        if size > self._limit_line:
-            return self._refuse(414, "the request target is too long")
+        # Two blanks and HTTP/1.x take 10 bytes more; the line's end is not counted.
+        if self._method_size + size + 10 > self._limit_line:
+            return self._refuse(414, "the request line is too long")
         if self._held_first is None:
             self._due = place
         self._end = self._due + size
@@ -538,6 +541,8 @@ cdef class RequestParser:
             return self._refuse(400, "the Host field is missing")
         if self._codings == 0:
             return 0
+        # A tab behind "chunked" is no part of it, but llhttp does not know.
+        self._llhttp.flags |= _c.F_CHUNKED
         # RFC 9112 6.1 and 6.3: any of these is how requests are smuggled.
         if self._codings > 1 or not self._coding_is_chunked:
             return self._refuse(400, "the Transfer-Encoding is not chunked alone")

@@ -112,7 +112,7 @@ cdef class ResponseWriter:
         cdef Py_ssize_t room, used
         cdef int code, seen = 0
 
-        if type(status) is not int or not 100 <= status <= 599:
+        if not isinstance(status, int) or not 100 <= status <= 599:
             raise RuntimeError(
                 f"Response status must be an int from 100 to 599, not {status!r}.")
         code = status

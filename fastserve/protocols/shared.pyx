@@ -219,7 +219,6 @@ cdef class Shared:
     cdef dict scope_template(self, object transport, object client, object server):
         """The scope of a connection's requests, to be copied for each."""
         cdef dict template = self._template.copy()
-        template["asgi"] = template["asgi"].copy()
         template["server"] = server
         template["client"] = client
         if transport.get_extra_info("sslcontext"):
