@@ -69,11 +69,13 @@ clean:
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
-# As a user installs it. What an earlier build left in build/lib*, but for compiled
-# modules, would be taken into the wheel: it goes first.
+# As a user installs it; again with the venv's own tools, which is ten times quicker.
+# What an earlier build left in build/lib*, but for compiled modules, would be taken
+# into the wheel: it goes first.
 $(VENV)/installed: $(SOURCES) | $(PY)
 	find build/lib* -type f ! -name '*.so' -delete 2>/dev/null || true
-	$(PY) -m pip install -q .
+	$(PY) -m pip install -q \
+		$(if $(and $(wildcard $@),$(wildcard $(VENV)/tools)),--no-build-isolation) .
 	@touch $@
 $(VENV)/tools: pyproject.toml | $(PY)
 	$(PY) -c '$(NEEDS)' > $(VENV)/needs.txt
