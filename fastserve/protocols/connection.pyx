@@ -189,6 +189,9 @@ cdef class Connection(Channel):
         if at < PyBytes_GET_SIZE(data) and not self._closing and not self._lingering:
             self._pending = data
             self._pending_at = at
+        elif self._reading_paused and (
+                self._exchange is None or self._exchange.unread <= HIGH_WATER):
+            self.resume_reading()       # it was paused for what has had its turn now
         self._flush_out()
         return self._settle()
 

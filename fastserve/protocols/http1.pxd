@@ -28,6 +28,7 @@ cdef class RequestParser:
     cdef uint32_t _limit_whole_head
     # One read's: bytes that the spans point into.
     cdef const char *_base          # start of the data being fed
+    cdef const char *_from          # start of the message's bytes in it
     cdef Py_ssize_t _size
     cdef void *_data                # that bytes object, borrowed during feed()
     cdef Span _first                # method, target or field name
@@ -54,6 +55,7 @@ cdef class RequestParser:
     cdef int _form
     cdef int _hosts
     cdef int _codings
+    cdef bint _half_line            # the CR of an empty line was the last byte
     cdef bint _target_taken
     cdef bint _coding_is_chunked
     cdef Py_ssize_t _before         # bytes of it in earlier reads
@@ -71,6 +73,8 @@ cdef class RequestParser:
     cpdef int forget(self) except -1
 
     cdef const char *_take_method(self, const char *p, const char *end) except? NULL
+    cdef const char *_skip_empty_lines(
+        self, const char *p, const char *end) except? NULL
     cdef const char *_take_split_method(
         self, const char *p, const char *end) except? NULL
     cdef const char *_take_any_method(

@@ -167,6 +167,7 @@ cdef class RequestParser:
         if self.phase >= COMPLETE:
             return offset
         self._base = base
+        self._from = p
         self._size = PyBytes_GET_SIZE(data)
         self._data = <void *>data
         if self.phase == START:
@@ -178,8 +179,9 @@ cdef class RequestParser:
             return _c.llhttp_get_error_pos(&self._llhttp) - base
         if error == _c.HPE_OK:
             self._hold()
-            self._before += self._size
+            self._before += end - self._from
             if self.phase == HEAD and self._before > self._limit_whole_head:
+                self.offset = self._size
                 self._refuse(431, "the head is too large")
             return self._size
         self._fail(p)
@@ -231,12 +233,10 @@ cdef class RequestParser:
 
         if self._held_first is not None:
             return self._take_split_method(p, end)
-        while p < end and (p[0] == c'\r' or p[0] == c'\n'):  # RFC 9112 2.2
-            p += 1
-            self._line_size += 1
-        if self._line_size > self._limit_line:
-            self._refuse(400, "too many empty lines before the request")
+        p = self._skip_empty_lines(p, end)
+        if p == NULL:
             return NULL
+        self._from = p
         for i in range(7):
             size = KNOWN[i].size
             if <size_t>(end - p) >= size and memcmp(p, KNOWN[i].line, size) == 0:
@@ -244,7 +244,7 @@ cdef class RequestParser:
                 self.phase = HEAD
                 self.headers = []
                 self._method_size = size - 1
-                self._due = p + size - self._base
+                self._due = p + size - self._from
                 return p
         size = _c.fs_token_length(p, end - p)
         if p + size == end and size <= self._limit_line:
@@ -252,6 +252,27 @@ cdef class RequestParser:
                 self._held_first = bytearray(p[:size])
             return NULL
         return self._take_any_method(p, size, p + size)
+
+    cdef const char *_skip_empty_lines(
+            self, const char *p, const char *end) except? NULL:
+        """RFC 9112 2.2: empty lines before a request are ignored, bounded here."""
+        while p < end:
+            if self._half_line:
+                if p[0] != c'\n':
+                    break               # a bare CR is no line's end
+                self._half_line = False
+            elif p[0] == c'\r':
+                self._half_line = True
+            else:
+                return p
+            p += 1
+            self._line_size += 1
+        self.offset = p - self._base
+        if self._half_line and p < end:
+            self._refuse(400, "a bare CR before the request")
+        elif self._line_size > self._limit_line:
+            self._refuse(400, "too many empty lines before the request")
+        return NULL
 
     cdef const char *_take_split_method(
             self, const char *p, const char *end) except? NULL:
@@ -279,7 +300,7 @@ cdef class RequestParser:
         self.method = PyUnicode_DecodeASCII(token, size, NULL)
         self.phase = HEAD
         self.headers = []
-        self._due = rest + 1 - self._base
+        self._due = rest + 1 - self._from
         # llhttp takes another method's place: it decides nothing on it (CONNECT is
         # refused below, and the upgrade flag is cleared).
         _c.llhttp_execute(&self._llhttp, b"GET ", 4)
@@ -303,7 +324,7 @@ cdef class RequestParser:
     cdef int _on_target_span(self, const char *at, size_t size) except -1:
         # RFC 9112 3: one blank between the parts of the request line; llhttp takes
         # several. Positions count from the message's first read.
-        cdef Py_ssize_t place = self._before + (at - self._base)
+        cdef Py_ssize_t place = self._before + (at - self._from)
 
         if self._held_first is None and place != self._due:
             return self._refuse(400, "there are several blanks in the request line")
@@ -318,7 +339,7 @@ cdef class RequestParser:
     cdef int _on_protocol(self, const char *at) except -1:
         # The span may come in pieces; after the first one nothing is due.
         if self._due >= 0:
-            if self._before + (at - self._base) != self._end + 1:
+            if self._before + (at - self._from) != self._end + 1:
                 return self._refuse(
                     400, "there are several blanks in the request line")
             if at[0] != c'H':
@@ -522,7 +543,8 @@ cdef class RequestParser:
         if self._authority is not None:
             self._take_authority()
         self.upgrade = (
-            flags & _c.F_UPGRADE != 0 and flags & _c.F_CONNECTION_UPGRADE != 0)
+            flags & _c.F_UPGRADE != 0 and flags & _c.F_CONNECTION_UPGRADE != 0
+            and not self.http10)
         # An upgrade that is not taken is no upgrade (RFC 9110 7.8): without the flag
         # llhttp reads the body, and what follows it, as HTTP.
         self._llhttp.upgrade = 0

@@ -23,6 +23,7 @@ cdef class Wheel:
     cdef int _place(self, Timed item, int64_t tick) except -1
     cdef int discard(self, Timed item) except -1
     cdef int _turn(self, int64_t now) except -1
+    cdef int _shift(self, int64_t late) except -1
     cdef int _visit(self, Timed item, int64_t now) except -1
     cdef int64_t _ticks(self) except -1
 

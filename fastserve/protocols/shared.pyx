@@ -69,9 +69,9 @@ cdef class Wheel:
         return 0
 
     cdef int _place(self, Timed item, int64_t tick) except -1:
-        cdef object held
-        if item.slot:
-            self.discard(item)
+        cdef object held = self._slots.get(item.slot)
+        if held is not None:
+            (<set>held).discard(item)
         held = self._slots.get(tick)
         if held is None:
             held = self._slots[tick] = set()
@@ -103,10 +103,25 @@ cdef class Wheel:
 
     cdef int _turn(self, int64_t now) except -1:
         cdef object tick, item
+        if now > self.now + 1:
+            self._shift(now - self.now - 1)
         self.now = now
         for tick in sorted([tick for tick in self._slots if tick <= now]):
             for item in self._slots.pop(tick):
                 self._visit(<Timed>item, now)
+        return 0
+
+    cdef int _shift(self, int64_t late) except -1:
+        """The loop was held up: every deadline moves along.
+
+        Those set meanwhile were counted from a tick long past, and what the peers
+        have sent meanwhile has not been read.
+        """
+        cdef object held, item
+        for held in self._slots.values():
+            for item in <set>held:
+                if (<Timed>item).due:
+                    (<Timed>item).due += late
         return 0
 
     cdef int _visit(self, Timed item, int64_t now) except -1:

@@ -27,10 +27,15 @@ from cpython.version cimport PY_VERSION_HEX
 
 import asyncio
 import inspect
-from asyncio import base_futures, base_tasks, coroutines, format_helpers
 from asyncio import CancelledError, InvalidStateError
-from asyncio.futures import _get_loop
-from asyncio.tasks import _current_tasks, _register_task
+
+if PY_VERSION_HEX < 0x030C0000:
+    # asyncio's inside as Python 3.11 has it; no later version is asked for it.
+    from asyncio import base_futures, base_tasks, coroutines, format_helpers
+    from asyncio.futures import _get_loop
+    from asyncio.tasks import _current_tasks, _register_task
+else:
+    _current_tasks = None
 
 
 cdef extern from "Python.h":
@@ -65,7 +70,7 @@ cdef extern from *:
             PyException_SetTraceback(value, traceback);
             Py_DECREF(traceback);
         }
-        Py_DECREF(type);
+        Py_XDECREF(type);
         return value;
     }
     #endif
