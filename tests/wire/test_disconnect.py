@@ -155,9 +155,16 @@ def test_send_that_waits_for_a_client_that_leaves_returns(site: Site) -> None:
     assert site.warnings == []
 
 
-def test_app_that_only_listens_and_returns_is_no_fault(site: Site) -> None:
-    """Returning without an answer is right once the client has left."""
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("before", [[], [start()], [start(), body(b"tick", True)]])
+def test_app_that_stops_at_the_disconnect_is_no_fault(
+    site: Site, how: str, before: list
+) -> None:
+    """Returning without an answer, or inside one, is right once nobody is there."""
     async def app(scope, receive, send):
+        await read_body(receive)
+        for message in before:
+            await send(message)
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -165,9 +172,27 @@ def test_app_that_only_listens_and_returns_is_no_fault(site: Site) -> None:
     client = site.connect()
     client.send(REQUEST)
     eventually(lambda: recorder.received)
-    client.reset()
+    getattr(client, how)()
     eventually(lambda: recorder.ended)
     site.wait_idle()
+    assert site.warnings == []
+
+
+@pytest.mark.parametrize("before", [[start()], [start(), body(b"tick", True)]])
+def test_an_answer_left_off_for_a_half_closed_client_is_cut(
+    site: Site, before: list
+) -> None:
+    async def app(scope, receive, send):
+        await read_body(receive)
+        for message in before:
+            await send(message)
+        await receive()
+
+    site.app = app
+    client = site.connect()
+    client.send(REQUEST)
+    client.finish()
+    client.cut_answer()
     assert site.warnings == []
 
 

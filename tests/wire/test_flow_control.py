@@ -145,11 +145,11 @@ def test_a_client_that_pipelines_and_never_reads_costs_little(
     before = rss()
     clients: list[Client] = [site.connect() for _ in range(8)]
     limit = 100_000 * len(REQUEST)
-    sent = [client.send_while_accepted(data, limit, stall=0.2) for client in clients]
-    grown = rss() - before
-    assert grown < len(clients) * 1_000_000
-    if reply_size == 2000:
-        assert max(sent) < limit
+    for client in clients:
+        client.send_while_accepted(data, limit, stall=0.2)
+    assert rss() - before < len(clients) * 1_000_000
+    if reply_size == 2000:  # more answers than the sockets hold: no more requests run
+        assert recorder.started < 8 * 50_000
     assert warm.exchange(REQUEST).status == 200
 
 

@@ -92,7 +92,7 @@ def test_http_1_0(site: Site) -> None:
 @pytest.mark.parametrize(
     "method",
     ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY"]
-    + ["M-SEARCH", "PURGE", "FOO", "A", "G0!#$%&'*+-.^_`|~", "LONGMETHOD" * 20],
+    + ["M-SEARCH", "PURGE", "FOO", "A", "G0!#$%&'*+-.^_`|~", "LONGMETHOD" * 3],
 )
 def test_any_token_is_a_method(site: Site, method: str) -> None:
     assert scope_of(site, request(method))["method"] == method

@@ -305,7 +305,7 @@ ACCEPTED = [
     (b"\r\n", b""),
     (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
     (b"Transfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
-    (b"transfer-encoding:\t chunked\t \r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"transfer-encoding:\t chunked  \r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"hello"),
     (b"Transfer-Encoding: chunked\r\n\r\n00005\r\nhello\r\n000\r\n\r\n", b"hello"),
     (b"Transfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n0;b=c\r\n\r\n", b"hello"),
     (b"Transfer-Encoding: chunked\r\n\r\n"
