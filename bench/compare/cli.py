@@ -134,7 +134,7 @@ def measure(options, environment, servers):
         options.load_core,
     )
     date = datetime.datetime.now(datetime.UTC).isoformat(" ", "minutes")
-    machine = describe_machine()
+    machine = describe_machine((options.server_core, options.load_core))
     versions = environment.versions()
     print(report.header(machine, versions, settings, date), end="\n\n")
     print_commands(servers, options.only, settings)

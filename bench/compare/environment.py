@@ -112,8 +112,11 @@ class Environment:
         return json.loads(output)
 
 
-def describe_machine():
-    """What the figures depend on besides the servers, as a dict of strings."""
+def describe_machine(cores):
+    """What the figures depend on besides the servers, as a dict of strings.
+
+    `cores` are the two that are measured on.
+    """
     uname = Path("/proc/version").read_text().split()
     models = [
         line.partition(":")[2].strip()
@@ -122,11 +125,25 @@ def describe_machine():
     ]
     return {
         "processor": models[0] if models else "unknown",
-        "cores": str(len(models)),
+        "cores": str(len(models)) + sharing(*cores),
         "kernel": " ".join(uname[:3:2]),
         "wrk": wrk_version(),
         "command": " ".join(["python -m bench.compare", *sys.argv[1:]]),
     }
+
+
+def sharing(core, other):
+    """A remark where two cores are threads of one: each then slows the other."""
+    path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+    try:
+        siblings = path.read_text().strip()
+    except OSError:
+        return ""
+    numbers = set()
+    for part in siblings.split(","):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return f" ({core} and {other} share one physical core)" if other in numbers else ""
 
 
 def wrk_version():
