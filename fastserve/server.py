@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from email.utils import formatdate
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -146,8 +146,8 @@ class Server:
 
         Raises SystemExit(3) when either fails.
         """
-        await self.lifespan.startup()
-        if self.lifespan.should_exit:
+        await self._unless_forced(self.lifespan.startup())
+        if self.lifespan.should_exit or self.force_exit:
             sys.exit(STARTUP_FAILURE)
 
         self.servers = []
@@ -273,27 +273,30 @@ class Server:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 await self._wait_tasks_to_complete()
         except TimeoutError:
+            await self._end_what_runs()
+        if not self.force_exit:
+            await self._unless_forced(self.lifespan.shutdown())
+        self._abort_connections()
+        if self.force_exit:  # they hear first that their client has gone
+            self._cancel_tasks("Task cancelled, forced to exit")
+        await self._settle()
+        self._close_shared()
+
+    async def _end_what_runs(self) -> None:
+        state = self.server_state
+        if state.connections or state.tasks:
             logger.error(
                 "Cancel %s running task(s), timeout graceful shutdown exceeded",
-                len(self.server_state.tasks),
+                len(state.tasks),
             )
             self._cancel_tasks("Task cancelled, timeout graceful shutdown exceeded")
             await self._settle()
-        if not self.force_exit:
-            await self._unless_forced(self.lifespan.shutdown())
-        self._drop_connections()
-        if self.force_exit:  # they hear first that their client has gone
-            self._cancel_tasks("Task cancelled, forced to exit")
-
-    def _is_busy(self) -> bool:
-        state = self.server_state
-        return bool(state.connections or state.tasks) and not self.force_exit
 
     async def _settle(self) -> None:
         """Give what has just been told to end a tenth of a second to do so."""
-        deadline = time.monotonic() + TICK
+        state, deadline = self.server_state, time.monotonic() + TICK
         await asyncio.sleep(0)
-        while self._is_busy() and time.monotonic() < deadline:
+        while (state.connections or state.tasks) and time.monotonic() < deadline:
             await asyncio.sleep(_SETTLE)
 
     async def _wait_tasks_to_complete(self) -> None:
@@ -308,13 +311,12 @@ class Server:
             )
             while state.tasks and not self.force_exit:
                 await asyncio.sleep(_SETTLE)
-        if not self.force_exit:  # it would wait for those that are to be dropped
-            for server in self.servers:
-                await server.wait_closed()
+        for server in self.servers:
+            await self._unless_forced(server.wait_closed())
 
-    async def _unless_forced(self, step: Any) -> None:
+    async def _unless_forced(self, step: Coroutine[Any, Any, None]) -> None:
         """Await `step`, but no longer than until a second SIGINT."""
-        task = asyncio.ensure_future(step)
+        task = asyncio.create_task(step)
         try:
             while not task.done() and not self.force_exit:
                 await asyncio.wait([task], timeout=TICK)
@@ -334,11 +336,12 @@ class Server:
             sock.close()
         self.remove_socket_file()
 
-    def _drop_connections(self) -> None:
-        """Abort the connections that are left, and stop what they share."""
+    def _abort_connections(self) -> None:
         for connection in list(self.server_state.connections):
             if (transport := getattr(connection, "transport", None)) is not None:
                 transport.abort()
+
+    def _close_shared(self) -> None:
         if self._shared is not None:
             self._shared.close()
             self._shared = None
@@ -346,7 +349,8 @@ class Server:
     def _abandon(self, sockets: list[socket.socket] | None) -> None:
         """Close everything at once: serving ends by an exception, or a cancel."""
         self._close_listeners(sockets)
-        self._drop_connections()
+        self._abort_connections()
+        self._close_shared()
 
     def remove_socket_file(self) -> None:
         """Remove the file of --uds, if this server made it and it is there still."""

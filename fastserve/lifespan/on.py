@@ -88,7 +88,7 @@ class LifespanOn:
     def _log_exception(self, exc: BaseException) -> None:
         if self.startup_failed or self.shutdown_failed:
             return  # the application has said what failed
-        if isinstance(exc, asyncio.CancelledError) and self.startup_event.is_set():
+        if self._task is not None and self._task.cancelling():
             return  # the loop ends without a lifespan shutdown, as when forced to
         if self.config.lifespan == "auto":
             self.logger.info("ASGI 'lifespan' protocol appears unsupported.")

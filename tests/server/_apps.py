@@ -120,6 +120,7 @@ class Lifespan:
 lifespan = Lifespan()
 slow_startup = Lifespan(seconds=0.5)
 startup_fails = Lifespan(startup="failed")
+startup_hangs = Lifespan(startup="hang")
 startup_raises = Lifespan(startup="raise")
 shutdown_fails = Lifespan(shutdown="failed")
 shutdown_raises = Lifespan(shutdown="raise")

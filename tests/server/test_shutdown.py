@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -14,7 +15,9 @@ from _lines import (
     SHUTTING_DOWN,
     STARTED,
     STARTED_WITHOUT,
+    STARTING,
     STOPPED_WITHOUT,
+    WAITING,
 )
 from _process import ServerProcess, serve, wait_until
 
@@ -97,9 +100,12 @@ def test_second_sigint_forces_the_end(loop_name: str) -> None:
         server.wait_for_log("Waiting for connections to close")
         assert server.stop(signal.SIGINT) == 0
         assert b"200 OK" not in read_all(client)
-        # No lifespan shutdown. What the application says to its end comes later.
-        expected = STARTED + SHUTTING_DOWN + CONNECTIONS + FINISHED
-        assert server.log_lines()[: len(expected)] == expected
+        # The application hears of it only as a cancelled task.
+        lines, expected = server.log_lines(), STARTED + SHUTTING_DOWN + CONNECTIONS
+        assert lines[: len(expected)] == expected
+        assert lines[-1:] == FINISHED
+        assert not any("application shutdown" in line for line in lines)
+        assert "app: cancelled: Task cancelled, forced to exit" in server.stdout.lines
         assert "app: shutdown" not in server.stdout.lines
 
 
@@ -120,6 +126,16 @@ def test_second_sigint_ends_a_lifespan_that_hangs(loop_name: str) -> None:
         assert server.stop(signal.SIGINT) == 0
         expected = "INFO:     Waiting for application shutdown."
         assert server.log_lines() == [*STARTED, *SHUTTING_DOWN, expected, *FINISHED]
+
+
+def test_second_sigint_ends_a_startup_that_hangs(loop_name: str) -> None:
+    with serve("_apps:startup_hangs", "--loop", loop_name, ready=False) as server:
+        server.stdout.search("app: startup")
+        server.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(0.5)  # the first waits for the application
+        assert server.stop(signal.SIGINT) == 3
+        assert server.log_lines() == STARTING + WAITING
 
 
 def test_timeout_graceful_shutdown(loop_name: str) -> None:

@@ -264,6 +264,16 @@ def test_end_of_the_loop_without_shutdown_says_nothing(
     assert lines() == STARTED
 
 
+def test_a_cancellation_of_the_applications_own_is_a_failure(
+    lines: Callable[[], list[str]],
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError  # as a cancel scope that leaks does
+
+    assert run(app, "on").should_exit
+    assert lines()[1] == "ERROR Exception in 'lifespan' protocol\n"
+
+
 def test_off() -> None:
     async def both() -> LifespanOff:
         lifespan = LifespanOff(config(raises, "off"))
