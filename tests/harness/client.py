@@ -206,7 +206,9 @@ class Client:
 
     def reset(self) -> None:
         """Send RST and close."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self.sock.close()
 
     def close(self) -> None:

@@ -66,6 +66,7 @@ def test_path_is_the_decoded_one_quoted_again(
 
 def test_scope_as_the_application_left_it_is_logged(site: Site) -> None:
     """A proxy middleware changes the client; a router may change the path."""
+
     async def app(scope, receive, send):
         scope["client"] = ("192.0.2.7", 1234)
         scope["path"] = "/changed"

@@ -67,9 +67,7 @@ def test_raised_before_the_start_is_500_and_a_traceback(
 
 
 @pytest.mark.parametrize("exc", [ValueError("broken"), SystemExit(1)], ids=repr)
-def test_raised_after_the_start_cuts_the_answer(
-    site: Site, exc: BaseException
-) -> None:
+def test_raised_after_the_start_cuts_the_answer(site: Site, exc: BaseException) -> None:
     site.app = raises(exc, start(), body(b"some", True))
     client = site.connect()
     client.send(REQUEST + REQUEST)
@@ -169,6 +167,7 @@ def test_another_message_before_the_start(site: Site, kind: str) -> None:
 
 def test_an_app_may_recover_from_a_message_before_the_start(site: Site) -> None:
     """Nothing was started, so the connection is as good as new."""
+
     async def app(scope, receive, send):
         with pytest.raises(RuntimeError):
             await send(body(b"early"))

@@ -161,6 +161,7 @@ def test_app_that_stops_at_the_disconnect_is_no_fault(
     site: Site, how: str, before: list
 ) -> None:
     """Returning without an answer, or inside one, is right once nobody is there."""
+
     async def app(scope, receive, send):
         await read_body(receive)
         for message in before:
@@ -276,6 +277,7 @@ def test_fault_after_the_client_left_is_still_logged(site: Site) -> None:
 
 def test_many_clients_leave_in_every_way(site: Site) -> None:
     """The server is as it was: no connection, no task, no word in the log."""
+
     async def app(scope, receive, send):
         await read_body(receive)
         await send(start())

@@ -1,4 +1,4 @@
-"""100 Continue: at the first receive(), on HTTP/1.1, before the answer (RFC 9110 10.1.1)."""
+"""100 Continue: at the first receive(), on 1.1, before the answer (RFC 9110 10.1.1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from harness.client import REQUEST, request
 from harness.fixtures import Site
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+HEAD = (
+    b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+)
 
 
 def test_only_when_the_app_asks_for_the_body(site: Site) -> None:

@@ -19,9 +19,7 @@ SOCKETS = 20 * MIB
 
 
 @pytest.mark.parametrize("coding", ["length", "chunked"])
-def test_reading_pauses_while_the_app_does_not_receive(
-    site: Site, coding: str
-) -> None:
+def test_reading_pauses_while_the_app_does_not_receive(site: Site, coding: str) -> None:
     gate = Gate()
     size, total = 0, 50 * MIB
 
@@ -53,7 +51,9 @@ def test_reading_pauses_while_the_app_does_not_receive(
     if coding == "chunked":
         client.send(b"0\r\n\r\n")
     assert client.answer().status == 200
-    assert size == (total if coding == "length" else (sent + rest) // len(piece) * 65_536)
+    assert size == (
+        total if coding == "length" else (sent + rest) // len(piece) * 65_536
+    )
 
 
 def test_at_most_64_kib_and_one_read_wait_for_the_app(site: Site) -> None:
@@ -181,6 +181,7 @@ def test_a_client_that_pipelines_to_a_waiting_app_is_held_back(site: Site) -> No
 
 def test_reading_goes_on_after_each_pause(site: Site) -> None:
     """Pause and resume again and again within one body and across requests."""
+
     async def app(scope, receive, send):
         size = 0
         while True:

@@ -139,7 +139,9 @@ def test_requests_are_counted(site: Site) -> None:
     eventually(lambda: state.total_requests == before + 3)
 
 
-@pytest.mark.parametrize("early", [b"", b"\r\n", b"GE", b"GET / HTTP/1.1\r\nHost: h\r\n"])
+@pytest.mark.parametrize(
+    "early", [b"", b"\r\n", b"GE", b"GET / HTTP/1.1\r\nHost: h\r\n"]
+)
 def test_end_before_a_request_is_silent(site: Site, early: bytes) -> None:
     """Health checks of load balancers; nothing is logged, nothing answered."""
     client = site.connect()

@@ -95,9 +95,7 @@ def test_head_gets_no_body_with_its_500(site: Site) -> None:
 
 
 @pytest.mark.parametrize("bad", ["head", "body"])
-def test_a_refusal_reaches_a_client_that_goes_on_sending(
-    site: Site, bad: str
-) -> None:
+def test_a_refusal_reaches_a_client_that_goes_on_sending(site: Site, bad: str) -> None:
     """A megabyte more in flight must not turn the answer into a reset."""
     site.app = echo
     client = site.connect()

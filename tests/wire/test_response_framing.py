@@ -46,7 +46,9 @@ def test_no_length_is_chunked(site: Site) -> None:
 
 
 def test_one_chunk_a_message_in_lower_case_hex(site: Site) -> None:
-    data = raw(site, closing(), sends(start(), body(b"x" * 171, True), body(b"y" * 4080)))
+    data = raw(
+        site, closing(), sends(start(), body(b"x" * 171, True), body(b"y" * 4080))
+    )
     assert data.endswith(
         b"\r\n\r\nab\r\n" + b"x" * 171 + b"\r\nff0\r\n" + b"y" * 4080 + b"\r\n0\r\n\r\n"
     )
@@ -75,7 +77,9 @@ def test_length_and_transfer_encoding_of_the_app_never_both_go_out(site: Site) -
     assert not (b"content-length" in head and b"transfer-encoding" in head)
 
 
-@pytest.mark.parametrize("messages", [[body(b"hello")], [body(b"he", True), body(b"llo")]])
+@pytest.mark.parametrize(
+    "messages", [[body(b"hello")], [body(b"he", True), body(b"llo")]]
+)
 def test_http_1_0_ends_with_the_connection(site: Site, messages: list) -> None:
     data = raw(site, request(version="1.0"), sends(start(), *messages))
     head, _, rest = data.partition(b"\r\n\r\n")
@@ -220,7 +224,9 @@ def test_more_than_content_length_after_all_of_it_closes(site: Site) -> None:
 
 
 def test_two_differing_lengths_are_an_error_to_the_app(site: Site) -> None:
-    site.app = recorder = Recorder(sends(start(200, LENGTH_5 + LENGTH_2), body(b"hello")))
+    site.app = recorder = Recorder(
+        sends(start(200, LENGTH_5 + LENGTH_2), body(b"hello"))
+    )
     client = site.connect()
     client.send(REQUEST)
     assert client.read_to_eof() == b""

@@ -30,9 +30,7 @@ def test_default_fields_then_the_app_s(site: Site) -> None:
     """Date, Server, then the application's in its order, names in lower case."""
     fields = [LENGTH, (b"X-B", b"1"), (b"x-a", b"2"), (b"X-B", b"3")]
     lines = head(site, start(200, fields)).split(b"\r\n")
-    assert re.fullmatch(
-        rb"date: \w{3}, \d{2} \w{3} \d{4} \d\d:\d\d:\d\d GMT", lines[1]
-    )
+    assert re.fullmatch(rb"date: \w{3}, \d{2} \w{3} \d{4} \d\d:\d\d:\d\d GMT", lines[1])
     assert [lines[0], *lines[2:]] == [
         b"HTTP/1.1 200 OK",
         b"server: fastserve",
@@ -114,7 +112,8 @@ def test_headers_may_be_left_out(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"a\tb", b" padded ", b"\x80\xff", b"caf\xc3\xa9", b'"', b"x" * 70_000]
+    "value",
+    [b"", b"a\tb", b" padded ", b"\x80\xff", b"caf\xc3\xa9", b'"', b"x" * 70_000],
 )
 def test_values_go_out_as_they_are(site: Site, value: bytes) -> None:
     lines = head(site, start(200, [LENGTH, (b"x-v", value)])).split(b"\r\n")

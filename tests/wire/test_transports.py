@@ -1,4 +1,4 @@
-"""The same over Unix sockets, inherited descriptors, given sockets and in debug mode."""
+"""The same over Unix sockets, inherited and given descriptors, and in debug mode."""
 
 from __future__ import annotations
 
