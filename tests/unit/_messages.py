@@ -62,7 +62,7 @@ ACCEPTED: dict[str, bytes] = {
     "close": head(b"Connection: close"),
     "values": head(b"A:", b"B: ", b"C:\t x y\t ", b"D: \xe9\xff", b"E:f"),
     "case": head(b"X-ONE: 1", b"x-one: 2", b"ACCEPT: *", b"x_y.z: 3"),
-    "empty-lines-before": b"\r\n\r\n\n" + head(),
+    "empty-lines-before": b"\r\n\r\n\r\n" + head(),
     "expect": head(b"Expect: 100-Continue", b"Content-Length: 3", line=PUT) + b"abc",
     "length": head(b"Content-Length: 11", line=b"POST / HTTP/1.1") + b"hello\r\nGET ",
     "length-0": head(b"Content-Length: 0", line=b"POST / HTTP/1.1"),
@@ -72,7 +72,7 @@ ACCEPTED: dict[str, bytes] = {
     "chunks-empty": chunked(b"0\r\n\r\n"),
     "chunk-extensions": chunked(b'3;a;b=c;d="e f"\r\nabc\r\n0;last\r\n\r\n'),
     "trailers": chunked(b"1\r\nx\r\n0\r\nX-Sum: 1\r\nHost: other\r\nA:\r\n\r\n"),
-    "coding-case": head(b"TRANSFER-encoding:  Chunked ", line=b"POST / HTTP/1.1")
+    "coding-case": head(b"TRANSFER-encoding:  Chunked \t", line=b"POST / HTTP/1.1")
     + b"2\r\nhi\r\n0\r\n\r\n",
     "upgrade-websocket": head(b"Upgrade: websocket", b"Connection: x, Upgrade"),
     "upgrade-h2c-body": head(

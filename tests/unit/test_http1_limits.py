@@ -1,6 +1,6 @@
 """The HTTP/1.1 request parser: its limits.
 
-A request target over its limit is refused with 414, fields over theirs with 431, and
+A request line over its limit is refused with 414, fields over theirs with 431, and
 whatever else a peer could send without end with 400.
 """
 
@@ -17,6 +17,11 @@ from fastserve.protocols.http1 import (
 )
 
 
+def post(size: int) -> bytes:
+    line = b"POST / HTTP/1.1"
+    return head(b"Content-Length: %d" % size, line=line) + b"x" * size
+
+
 def outcome(reads: list[bytes], **limits: int) -> int:
     """The status of the refusal, or 0: complete."""
     parser = RequestParser(**limits)
@@ -30,9 +35,9 @@ def test_default_limits() -> None:
     assert DEF_LIMIT_LINE >= 8000  # RFC 9112 3: the least to be taken
     assert DEF_LIMIT_HEAD >= 65536
     assert DEF_LIMIT_FIELDS >= 100
-    target = b"/" + b"a" * (DEF_LIMIT_LINE - 1)
-    assert outcome([head(line=b"GET %s HTTP/1.1" % target)]) == 0
-    assert outcome([head(line=b"GET %sa HTTP/1.1" % target)]) == 414
+    path = b"/" * (DEF_LIMIT_LINE - len(b"GET  HTTP/1.1"))
+    assert outcome([head(line=b"GET %s HTTP/1.1" % path)]) == 0
+    assert outcome([head(line=b"GET %s/ HTTP/1.1" % path)]) == 414
     fields = [b"X: y"] * (DEF_LIMIT_FIELDS - 1)
     assert outcome([head(*fields)]) == 0
     assert outcome([head(*fields, b"X: y")]) == 431
@@ -41,13 +46,28 @@ def test_default_limits() -> None:
     assert outcome([head(b"X: " + b"v" * room + b"v")]) == 431
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 40])
-def test_the_limit_of_the_target(size: int) -> None:
-    for length, status in ((size, 0), (size + 1, 414), (size + 500, 414)):
-        data = head(line=b"PUT /%s HTTP/1.1" % (b"a" * (length - 1)))
-        assert outcome([data], limit_line=size) == status
-        for reads in cuts(data) if length < 50 else ():
-            assert outcome(reads, limit_line=size) == status
+@pytest.mark.parametrize("method", [b"PUT", b"XYZ", b"OPTIONS", b"x" * 30])
+@pytest.mark.parametrize("target", [b"/", b"/a?b", b"/" * 40, b"http://a/"])
+def test_the_limit_of_the_request_line(method: bytes, target: bytes) -> None:
+    """Without its CR LF."""
+    line = b"%s %s HTTP/1.1" % (method, target)
+    data = head(line=line)
+    for more, status in ((0, 0), (1, 0), (-1, 414), (-len(target), 414)):
+        limit = len(line) + more
+        assert outcome([data], limit_line=limit) == status
+        for reads in cuts(data):
+            assert outcome(reads, limit_line=limit) == status
+
+
+@pytest.mark.parametrize("start", [b"", b"\r\n", b"GET /", b"XYZ /", b"GET http://a/?"])
+def test_a_line_that_never_ends_is_refused_early(start: bytes) -> None:
+    parser = RequestParser(limit_line=500)
+    parser.feed(start + b"x")
+    fed = 0
+    while parser.phase in (START, HEAD):
+        fed += parser.feed(b"x" * 100)
+    assert parser.status == 414
+    assert fed <= 600
 
 
 def test_the_limit_of_all_fields() -> None:
@@ -80,11 +100,22 @@ def test_the_limit_of_the_number_of_fields() -> None:
 
 def test_each_message_has_its_limits_for_itself() -> None:
     data = head(b"X: " + b"v" * 70, line=b"GET /aaaaaaaaaa HTTP/1.1")
-    parser = RequestParser(limit_line=12, limit_head=90, limit_fields=2)
+    parser = RequestParser(limit_line=24, limit_head=90, limit_fields=2)
     for reads in ([data] * 20, [data[:50], data[50:]] * 20):
         messages, end = read(reads, parser)
         assert len(messages) == 20
         assert end.phase == START
+
+
+@pytest.mark.parametrize("before", [head(), post(200_000), head() * 8000])
+@pytest.mark.parametrize("cut", [1, 4, 5, 12, 20, 40])
+def test_what_came_before_it_in_a_read_is_no_part_of_a_head(
+    before: bytes, cut: int
+) -> None:
+    last = head(b"X: y", line=b"GET /next HTTP/1.1")
+    messages, end = read([before + last[:cut], last[cut:]])
+    assert end.phase == START, end
+    assert messages[-1].path == "/next"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +130,8 @@ def test_blanks_without_end(start: bytes) -> None:
     while parser.phase == HEAD:
         fed += parser.feed(b" " * 100)
     assert parser.status in (400, 431)
-    assert fed <= 2000
+    assert fed <= 2200
+    assert 0 < parser.offset <= 100
 
 
 def test_empty_lines_without_end() -> None:
@@ -109,6 +141,7 @@ def test_empty_lines_without_end() -> None:
         fed += parser.feed(b"\r\n" * 50)
     assert parser.status == 400
     assert fed <= 600
+    assert 0 < parser.offset <= 100
     assert outcome([b"\r\n" * 250 + head()], limit_line=500) == 0
 
 

@@ -1,0 +1,156 @@
+"""Connection on a transport that only records: when reading and writing pause.
+
+Memory is bounded by it: an application that does not read its body, a peer that does
+not read its answers, a peer that pipelines without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from _fakes import (
+    FakeTransport,
+    Held,
+    Wire,
+    answer,
+    body,
+    get,
+    hello,
+    make_shared,
+    on_loop,
+    post,
+    start,
+    turns,
+)
+
+
+@on_loop
+async def test_reading_pauses_while_the_app_does_not_read() -> None:
+    gate = asyncio.Event()
+    got: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await gate.wait()
+        more = True
+        while more:
+            message = await receive()
+            got.append(message["body"])
+            more = message["more_body"]
+        await hello(scope, receive, send)
+
+    wire = Wire(make_shared(app))
+    wire.data(post(b"", length=200_000), b"x" * 60_000)
+    assert wire.calls == []
+    wire.data(b"x" * 10_000)
+    assert wire.calls == ["pause_reading"]
+    # What the transport had read already is not lost.
+    wire.data(b"x" * 30_000)
+    gate.set()
+    await turns()
+    assert list(map(len, got)) == [100_000]
+    assert wire.calls == ["pause_reading", "resume_reading"]
+    wire.data(b"x" * 100_000)
+    await turns()
+    assert sum(map(len, got)) == 200_000
+    assert wire.transport.reading
+    assert wire.written == answer(b"/")
+
+
+@on_loop
+async def test_a_body_that_nobody_reads_is_dropped_after_the_answer() -> None:
+    app = Held()
+    wire = Wire(make_shared(app))
+    wire.data(post(b"x" * 70_000, length=1_000_000))
+    assert not wire.transport.reading
+    await app.let_go("/")
+    assert wire.transport.reading
+    assert wire.written == answer(b"/")
+    for _ in range(93):
+        wire.data(b"x" * 10_000)
+    assert wire.transport.reading
+    wire.data(get(b"/next"))
+    await app.let_go("/next")
+    assert wire.written == answer(b"/") + answer(b"/next")
+
+
+@on_loop
+async def test_pipelining_without_end_is_paused() -> None:
+    app = Held()
+    wire = Wire(make_shared(app))
+    wire.data(get(b"/1"))
+    assert wire.transport.reading
+    wire.data(get(b"/2"))
+    assert wire.transport.reading
+    wire.data(get(b"/3"))
+    assert not wire.transport.reading
+    for path in ("/1", "/2", "/3"):
+        await app.let_go(path)
+    assert wire.written == answer(b"/1") + answer(b"/2") + answer(b"/3")
+    assert wire.transport.reading
+
+
+@on_loop
+async def test_reading_goes_on_while_the_last_of_a_pipeline_runs() -> None:
+    """Or a peer that leaves would not be seen."""
+    app = Held()
+    wire = Wire(make_shared(app))
+    wire.data(get(b"/1"), get(b"/2"), get(b"/3"))
+    assert not wire.transport.reading
+    await app.let_go("/1")
+    await app.let_go("/2")
+    assert app.log[-1] == "start /3"
+    assert wire.transport.reading
+
+
+@on_loop
+async def test_send_waits_while_the_peer_does_not_read() -> None:
+    sent: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)  # what its first step sends is collected
+        await send(start())
+        for number in range(4):
+            await send(body(b"x" * 100, True))
+            sent.append(number)
+        await send(body())
+
+    transport = FakeTransport(limit=150)
+    wire = Wire(make_shared(app), transport)
+    wire.data(get())
+    await turns()
+    first = len(sent)
+    assert 1 <= first < 4
+    transport.drain()
+    await turns()
+    assert first < len(sent) < 4
+    while len(sent) < 4:
+        transport.drain()
+        await turns()
+    transport.drain()
+    await turns()
+    assert wire.written.endswith(b"0\r\n\r\n")
+
+
+@on_loop
+async def test_no_pipelined_request_starts_while_the_peer_does_not_read() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["path"])
+        await send(start(200, (b"content-length", b"70000")))
+        await send(body(b"x" * 70_000))
+
+    transport = FakeTransport(limit=65536)
+    wire = Wire(make_shared(app), transport)
+    wire.data(get(b"/1") + get(b"/2") + get(b"/3"))
+    await turns()
+    assert seen == ["/1"]
+    wire.data(get(b"/4"))
+    assert not transport.reading
+    for number in (2, 3, 4):
+        transport.drain()
+        assert len(seen) == number - 1  # in a callback of its own
+        await turns()
+        assert seen[-1] == f"/{number}"
+    assert transport.reading
