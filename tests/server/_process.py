@@ -208,9 +208,13 @@ class ServerProcess:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The child's environment: ours, fastserve importable, no setting of its own."""
+    """The child's environment: ours, fastserve importable, no setting of its own.
+
+    Its working directory comes first on its path, as in a user's shell.
+    """
     env = {k: v for k, v in os.environ.items() if not k.startswith("FASTSERVE_")}
-    env.pop("WEB_CONCURRENCY", None)
+    for name in ("WEB_CONCURRENCY", "PYTHONSAFEPATH"):
+        env.pop(name, None)
     env |= dict(extra or {})
     package = Path(fastserve.__file__).resolve().parent.parent
     if package.name != "site-packages":  # the child would find it there by itself

@@ -205,6 +205,7 @@ def test_variables_do_not_act_on_run() -> None:
     env = {"FASTSERVE_PORT": "1", "FASTSERVE_LIFESPAN": "off"}
     ended = run_to_end(command=["-c", program], env=env)
     assert ended.process.returncode == 3
+    assert "ERROR:    no luck at startup" in ended.log_lines()
 
 
 def test_version() -> None:
