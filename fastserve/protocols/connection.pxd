@@ -14,12 +14,11 @@ cdef class Connection(Channel):
     cdef readonly object transport  #: asyncio.Transport; None once it is lost
     cdef RequestParser _parser
     cdef ResponseWriter _writer
-    cdef tuple _client              #: (host, port) or None
-    cdef tuple _server              #: (host, port), (path, None) or None
-    cdef dict _template             #: scope to copy; None until it is needed
+    cdef dict _template             #: scope to copy, or None
     cdef str _method                #: what the template holds
     cdef str _path                  #: likewise, without root_path
     cdef object __weakref__
+    cdef bint _served               # a request, since it was idle last
     cdef bint _log_access
     cdef bint _closing              # nothing more is read or written
     cdef bint _lingering            # the last byte is written; input is dropped
@@ -50,6 +49,7 @@ cdef class Connection(Channel):
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1
     cdef int _begin(self) except -1
     cdef dict _make_scope(self)
+    cdef dict _make_template(self)
     cdef int _settle(self) except -1
     cdef int _schedule(self) except -1
     cdef int _refuse(self, bytes data) except -1

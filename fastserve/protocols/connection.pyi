@@ -1,7 +1,9 @@
 import asyncio
+from typing import final
 
 from fastserve.protocols.shared import Shared
 
+@final
 class Connection:
     def __init__(self, shared: Shared) -> None: ...
     @property

@@ -29,6 +29,7 @@ from fastserve.protocols.shared cimport Timed
 
 cdef enum:
     HIGH_WATER = 65536          # bytes of body unread, or of output collected
+    GATHER = 16384              # up to this pieces are joined, above they are gathered
     BURST = 32                  # requests in one callback, then others have a turn
 
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
@@ -88,10 +89,7 @@ cdef class Connection(Channel):
     # --- asyncio's side -----------------------------------------------------------
 
     def connection_made(self, transport):
-        cdef object name = transport.get_extra_info("sockname")
         self.transport = transport
-        self._client = address(transport.get_extra_info("peername"))
-        self._server = (name, None) if type(name) is str else address(name)
         self._shared.connections.add(self)
         self._shared.refresh()
         self._log_access = self._shared.access_logger.hasHandlers()
@@ -147,8 +145,8 @@ cdef class Connection(Channel):
         self._busy = True
         self._confirming = False
         if self._pending is not None:
-            # A second read that waits: the peer has to wait too. This bounds what
-            # is kept to two reads.
+            # A second read that waits: the peer has to wait too. So no more than
+            # one read and 64 KiB is ever kept.
             self._pending = self._pending[self._pending_at:] + data
             self._pending_at = 0
             return self._pause_reading()
@@ -189,6 +187,8 @@ cdef class Connection(Channel):
         if at < PyBytes_GET_SIZE(data) and not self._closing and not self._lingering:
             self._pending = data
             self._pending_at = at
+            if PyBytes_GET_SIZE(data) - at > HIGH_WATER:
+                self._pause_reading()
         elif self._reading_paused and (
                 self._exchange is None or self._exchange.unread <= HIGH_WATER):
             self.resume_reading()       # it was paused for what has had its turn now
@@ -202,7 +202,7 @@ cdef class Connection(Channel):
         cdef HttpExchange exchange
         cdef int begun = 0
         cdef object body
-        cdef bint fresh
+        cdef bint fresh, awaited
 
         while at < size and not self._closing and not self._lingering:
             if not self._request_open:
@@ -223,8 +223,10 @@ cdef class Connection(Channel):
             exchange = self._exchange
             body = parser.take_body()
             if body is not None and exchange is not None:
+                # An app that waits for it takes it all at its next step.
+                awaited = exchange.is_awaited()
                 exchange.feed(<bytes>body)
-                if exchange.unread > HIGH_WATER:
+                if exchange.unread > HIGH_WATER and not awaited:
                     self._pause_reading()
             if parser.phase == COMPLETE:
                 self._request_open = False
@@ -273,9 +275,7 @@ cdef class Connection(Channel):
         cdef dict scope
 
         if template is None:
-            template = self._template = shared.scope_template(
-                self.transport, self._client, self._server)
-            self._path = None
+            template = self._make_template()
         if parser.method is not self._method:
             self._method = template["method"] = parser.method
         if parser.path is not self._path:
@@ -295,6 +295,19 @@ cdef class Connection(Channel):
         if parser.http10:
             scope["http_version"] = "1.0"
         return scope
+
+    cdef dict _make_template(self):
+        """The connection's part of the scope; kept from its second request on."""
+        cdef object name = self.transport.get_extra_info("sockname")
+        cdef dict template = self._shared.scope_template(
+            self.transport, address(self.transport.get_extra_info("peername")),
+            (name, None) if type(name) is str else address(name))
+        self._method = None
+        self._path = None
+        if self._served:
+            self._template = template
+        self._served = True
+        return template
 
     # --- what follows an answer ---------------------------------------------------
 
@@ -345,7 +358,7 @@ cdef class Connection(Channel):
         # Idle for a whole second: the memory is worth more than the speed.
         self._parser.forget()
         self._template = None
-        self._method = None
+        self._served = False
         return self.due
 
     # --- refusals -----------------------------------------------------------------
@@ -379,7 +392,8 @@ cdef class Connection(Channel):
         return self._linger()
 
     cdef int _report(self, bytes data) except -1:
-        cdef object peer = "%s:%d" % self._client if self._client else "a Unix socket"
+        cdef tuple client = address(self.transport.get_extra_info("peername"))
+        cdef object peer = "%s:%d" % client if client else "a Unix socket"
         cdef RequestParser parser = self._parser
 
         self._shared.logger.warning("Invalid HTTP request received.")
@@ -477,7 +491,7 @@ cdef class Connection(Channel):
         self._out = None
         if not self._closing:
             if type(out) is list:
-                if self._out_size <= HIGH_WATER:
+                if self._out_size <= GATHER:
                     self.transport.write(b"".join(<list>out))
                 else:
                     self.transport.writelines(out)
@@ -578,5 +592,6 @@ cdef class Connection(Channel):
 
     def _trace(self, event):
         if self._shared.logger.level <= TRACE:
-            prefix = "%s:%d - " % self._client if self._client else ""
+            client = address(self.transport.get_extra_info("peername"))
+            prefix = "%s:%d - " % client if client else ""
             self._shared.logger.log(TRACE, "%sHTTP connection %s", prefix, event)

@@ -63,6 +63,7 @@ cdef class HttpExchange(Exchange):
     cdef bint _head_waits           # the head is held back for the first body
     cdef bint _log_access
 
+    cdef bint is_awaited(self) noexcept
     cdef int feed(self, bytes data) except -1
     cdef int end_of_body(self) except -1
     cdef int _start(self, dict message) except -1

@@ -521,6 +521,10 @@ cdef class HttpExchange(Exchange):
 
     # --- from the connection ------------------------------------------------------
 
+    cdef bint is_awaited(self) noexcept:
+        """Whether a receive() waits for what comes next."""
+        return self._receivers is not None
+
     cdef int feed(self, bytes data) except -1:
         """More of the request's body."""
         self.unread += PyBytes_GET_SIZE(data)

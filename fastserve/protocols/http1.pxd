@@ -21,7 +21,8 @@ cdef struct Span:
 cdef class RequestParser:
     # The connection's.
     cdef llhttp_t _llhttp
-    cdef list _remembered           #: the last request's header tuples, by place
+    cdef list _remembered           #: the last request's header tuples, or None
+    cdef bint _used                 # a message was parsed since forget()
     cdef uint32_t _limit_line
     cdef uint32_t _limit_head
     cdef uint32_t _limit_fields

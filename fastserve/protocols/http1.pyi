@@ -1,7 +1,10 @@
+from typing import final
+
 DEF_LIMIT_LINE: int
 DEF_LIMIT_HEAD: int
 DEF_LIMIT_FIELDS: int
 
+@final
 class RequestParser:
     def __init__(
         self, limit_line: int = ..., limit_head: int = ..., limit_fields: int = ...

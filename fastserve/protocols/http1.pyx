@@ -140,7 +140,6 @@ cdef class RequestParser:
     def __cinit__(self):
         _c.llhttp_init(&self._llhttp, _c.HTTP_REQUEST, &SETTINGS)
         self._llhttp.data = <void *>self
-        self._remembered = []
         self.phase = START
 
     def __init__(
@@ -199,6 +198,7 @@ cdef class RequestParser:
         """Forget the COMPLETE message: feed() then begins another."""
         _c.llhttp_reset(&self._llhttp)
         self.phase = START
+        self._used = True
         self.method = None
         self.headers = None
         self._authority = None
@@ -218,7 +218,8 @@ cdef class RequestParser:
 
     cpdef int forget(self) except -1:
         """Let go of what is kept to make the next request cheaper."""
-        self._remembered = []
+        self._remembered = None
+        self._used = False
         self.path = None
         self.raw_path = None
         self.query_string = None
@@ -469,7 +470,7 @@ cdef class RequestParser:
         if self.phase != HEAD:
             return 0            # a trailer: bounded, and kept out of the headers
         place = PyList_GET_SIZE(self.headers)
-        if place < PyList_GET_SIZE(self._remembered):
+        if self._remembered is not None and place < PyList_GET_SIZE(self._remembered):
             last = <object>PyList_GET_ITEM(self._remembered, place)
         header = self._header(name, n, value, v, last)
         if header is None:
@@ -512,7 +513,10 @@ cdef class RequestParser:
         header = (known, PyBytes_FromStringAndSize(value, v))
         if last is not None:
             self._remembered[PyList_GET_SIZE(self.headers)] = header
-        else:
+        elif self._used:
+            # From the second request on: many connections see but one.
+            if self._remembered is None:
+                self._remembered = []
             self._remembered.append(header)
         return header
 

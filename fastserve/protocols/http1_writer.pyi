@@ -1,5 +1,7 @@
 from collections.abc import Iterable
+from typing import final
 
+@final
 class ResponseWriter:
     @property
     def keep_alive(self) -> bool: ...

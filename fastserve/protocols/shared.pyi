@@ -1,10 +1,10 @@
 import asyncio
 import contextvars
-import logging
-from typing import Any
+from typing import Any, final
 
 from fastserve.config import Config
 
+@final
 class Shared:
     total_requests: int
     def __init__(

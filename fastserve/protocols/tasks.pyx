@@ -111,8 +111,8 @@ cpdef object start_eagerly(object loop, object coro, object context):
 
     check_coroutine(coro)
     task = EagerTask.__new__(EagerTask)
-    task.loop = loop
-    task.coro = coro
+    task._loop = loop
+    task._coro = coro
     task.context = PyContext_CopyCurrent() if context is None else context
     task.start()
     return task
@@ -206,27 +206,31 @@ cdef object draw_name():
 @cython.final
 @cython.auto_pickle(False)
 cdef class EagerTask:
+    # Names with an underscore are asyncio's; others read them: anyio, uvloop,
+    # and asyncio itself in tools like gather() and repr().
+
     # What it was made of; all of it stays when the task is done.
-    cdef object loop            #: asyncio.AbstractEventLoop
-    cdef object coro            #: Coroutine
-    cdef object context         #: contextvars.Context
-    cdef object name            #: str | None, None until somebody asks
-    cdef object source_traceback  #: traceback.StackSummary | None
-    # How it ended.
-    cdef object outcome         #: its result
-    cdef object error           #: BaseException | None
-    cdef object error_traceback  #: TracebackType | None
-    cdef object cancelled_error  #: CancelledError | None
+    cdef readonly object _loop              #: asyncio.AbstractEventLoop
+    cdef readonly object _coro              #: Coroutine
+    cdef object context                     #: contextvars.Context
+    cdef object name                        #: str, None until somebody asks
+    cdef readonly object _source_traceback  #: traceback.StackSummary | None
     # While it runs.
-    cdef object waiter          #: the future it waits for, or None
-    cdef object cancel_message  #: Any
-    cdef list callbacks         #: list[tuple[Callable, Context]] | None
-    cdef int cancels_requested
+    cdef readonly object _fut_waiter        #: the future it waits for, or None
+    cdef readonly list _callbacks           #: list[tuple[Callable, Context]] | None
+    cdef public object _cancel_message      #: Any
+    cdef readonly int _num_cancels_requested
+    cdef readonly bint _must_cancel         # CancelledError is due at the next step
+    cdef public bint _asyncio_future_blocking  # yielded by await, not by yield
+    cdef public bint _log_destroy_pending
+    # How it ended.
     cdef State state
-    cdef bint must_cancel       # CancelledError is due at the next step
-    cdef bint blocking          # yielded by __await__, not by a bare yield
-    cdef bint log_destroy_pending
-    cdef bint log_traceback     # nobody has asked for the exception yet
+    cdef bint log_traceback                 # nobody has asked for the exception yet
+    cdef readonly object _result            #: Any
+    cdef readonly object _exception         #: BaseException | None
+    cdef object exception_traceback         #: TracebackType | None
+    cdef object cancelled_error             #: CancelledError | None
+
     cdef object __weakref__
     cdef dict __dict__
 
@@ -237,18 +241,18 @@ cdef class EagerTask:
 
     cdef int start(self) except -1:
         PyContext_Enter(self.context)
-        self.log_destroy_pending = True
-        previous = current_tasks.get(self.loop)
-        current_tasks[self.loop] = self
+        self._log_destroy_pending = True
+        previous = current_tasks.get(self._loop)
+        current_tasks[self._loop] = self
         try:
             self.step(None)
         finally:
             if previous is None:
-                del current_tasks[self.loop]
+                del current_tasks[self._loop]
             else:
-                current_tasks[self.loop] = previous
+                current_tasks[self._loop] = previous
             PyContext_Exit(self.context)
-            if self.state != FINISHED or self.error is not None:
+            if self.state != FINISHED or self._exception is not None:
                 self.note_source()
         if self.state == PENDING:
             _register_task(self)
@@ -258,29 +262,29 @@ cdef class EagerTask:
         # asyncio takes the stack when a task is made. While start() runs the
         # stack is still that one, so only tasks that somebody can still meet
         # in a message pay for it.
-        if self.loop.get_debug():
-            self.source_traceback = format_helpers.extract_stack()
+        if self._loop.get_debug():
+            self._source_traceback = format_helpers.extract_stack()
         return 0
 
     cdef int resume(self, object exc) except -1:
         """Run a step that the loop has called for."""
-        current = current_tasks.get(self.loop)
+        current = current_tasks.get(self._loop)
         if current is not None:
             raise RuntimeError(
                 f"Cannot enter into task {self!r} while another task "
                 f"{current!r} is being executed.")
         if self.state != PENDING:
             raise InvalidStateError(f"_step(): already done: {self!r} {exc!r}")
-        current_tasks[self.loop] = self
+        current_tasks[self._loop] = self
         try:
             self.step(exc)
         finally:
-            current = current_tasks.get(self.loop)
+            current = current_tasks.get(self._loop)
             if current is not self:
                 raise RuntimeError(
                     f"Leaving task {self!r} does not match the current task "
                     f"{current!r}.")
-            del current_tasks[self.loop]
+            del current_tasks[self._loop]
         return 0
 
     cdef int step(self, object exc) except -1:
@@ -288,20 +292,20 @@ cdef class EagerTask:
         cdef PyObject *result = NULL
         cdef int status
 
-        if self.must_cancel:
+        if self._must_cancel:
             if not isinstance(exc, CancelledError):
                 exc = self.take_cancelled_error()
-            self.must_cancel = False
-        self.waiter = None
+            self._must_cancel = False
+        self._fut_waiter = None
 
         if exc is None:
-            status = PyIter_Send(self.coro, None, &result)
+            status = PyIter_Send(self._coro, None, &result)
         else:
-            result = PyObject_CallMethodOneArg(self.coro, "throw", exc)
+            result = PyObject_CallMethodOneArg(self._coro, "throw", exc)
             status = PYGEN_NEXT if result != NULL else PYGEN_ERROR
 
         if status == PYGEN_NEXT:
-            return self.wait_for(fs_own(result))
+            return self.suspend(fs_own(result))
         if status == PYGEN_RETURN:
             return self.end_with_result(fs_own(result))
         error = fs_take_exception()
@@ -309,10 +313,10 @@ cdef class EagerTask:
             return self.end_with_result(error.value)
         return self.end_with_error(error)
 
-    cdef int wait_for(self, object awaited) except -1:
+    cdef int suspend(self, object awaited) except -1:
         """Arrange to be woken by what the coroutine has yielded."""
         if awaited is None:  # a bare yield lets the loop turn once
-            return call_soon(self.loop, self._step, None, self.context)
+            return call_soon(self._loop, self._step, None, self.context)
 
         if type(awaited) is Future or type(awaited) is Task:
             blocking = awaited._asyncio_future_blocking
@@ -323,7 +327,7 @@ cdef class EagerTask:
                 return self.refuse(awaited)
             loop = _get_loop(awaited)
 
-        if loop is not self.loop:
+        if loop is not self._loop:
             return self.throw_soon(
                 f"Task {self!r} got Future {awaited!r} attached to a "
                 f"different loop")
@@ -336,9 +340,9 @@ cdef class EagerTask:
 
         awaited._asyncio_future_blocking = False
         add_wakeup(awaited, self._wakeup, self.context)
-        self.waiter = awaited
-        if self.must_cancel and awaited.cancel(self.cancel_message):
-            self.must_cancel = False
+        self._fut_waiter = awaited
+        if self._must_cancel and awaited.cancel(self._cancel_message):
+            self._must_cancel = False
         return 0
 
     cdef int refuse(self, object yielded) except -1:
@@ -350,7 +354,7 @@ cdef class EagerTask:
 
     cdef int throw_soon(self, str message) except -1:
         return call_soon(
-            self.loop, self._step, RuntimeError(message), self.context)
+            self._loop, self._step, RuntimeError(message), self.context)
 
     # The two callbacks are plain C methods: binding one is one small object,
     # and the loop's call goes straight to C.
@@ -372,10 +376,10 @@ cdef class EagerTask:
     # -- ending ----------------------------------------------------------
 
     cdef int end_with_result(self, object result) except -1:
-        if self.must_cancel:  # cancelled right before it returned
-            self.must_cancel = False
-            return self.end_cancelled(self.cancel_message)
-        self.outcome = result
+        if self._must_cancel:  # cancelled right before it returned
+            self._must_cancel = False
+            return self.end_cancelled(self._cancel_message)
+        self._result = result
         self.state = FINISHED
         return self.schedule_callbacks()
 
@@ -383,8 +387,8 @@ cdef class EagerTask:
         if isinstance(error, CancelledError):
             self.cancelled_error = error
             return self.end_cancelled(None)
-        self.error = error
-        self.error_traceback = error.__traceback__
+        self._exception = error
+        self.exception_traceback = error.__traceback__
         self.state = FINISHED
         self.schedule_callbacks()
         self.log_traceback = True
@@ -394,17 +398,17 @@ cdef class EagerTask:
 
     cdef int end_cancelled(self, object message) except -1:
         self.log_traceback = False
-        self.cancel_message = message
+        self._cancel_message = message
         self.state = CANCELLED
         return self.schedule_callbacks()
 
     cdef int schedule_callbacks(self) except -1:
-        cdef list callbacks = self.callbacks
+        cdef list callbacks = self._callbacks
         if callbacks is None:
             return 0
-        self.callbacks = None
+        self._callbacks = None
         for callback, context in callbacks:
-            call_soon(self.loop, callback, self, context)
+            call_soon(self._loop, callback, self, context)
         return 0
 
     cdef object take_cancelled_error(self):
@@ -413,9 +417,9 @@ cdef class EagerTask:
         if error is not None:
             self.cancelled_error = None
             return error
-        if self.cancel_message is None:
+        if self._cancel_message is None:
             return CancelledError()
-        return CancelledError(self.cancel_message)
+        return CancelledError(self._cancel_message)
 
     # -- asyncio.Future's methods ----------------------------------------
 
@@ -438,9 +442,9 @@ cdef class EagerTask:
         if self.state == PENDING:
             raise InvalidStateError("Result is not set.")
         self.log_traceback = False
-        if self.error is not None:
-            raise self.error.with_traceback(self.error_traceback)
-        return self.outcome
+        if self._exception is not None:
+            raise self._exception.with_traceback(self.exception_traceback)
+        return self._result
 
     def exception(self):
         """What the coroutine raised, or None.
@@ -452,31 +456,31 @@ cdef class EagerTask:
         if self.state == PENDING:
             raise InvalidStateError("Exception is not set.")
         self.log_traceback = False
-        return self.error
+        return self._exception
 
     def add_done_callback(self, fn, /, *, context=None):
         """Have the loop call fn(task) in `context` once the task is done."""
         if context is None:
             context = PyContext_CopyCurrent()
         if self.state != PENDING:
-            call_soon(self.loop, fn, self, context)
-        elif self.callbacks is None:
-            self.callbacks = [(fn, context)]
+            call_soon(self._loop, fn, self, context)
+        elif self._callbacks is None:
+            self._callbacks = [(fn, context)]
         else:
-            self.callbacks.append((fn, context))
+            self._callbacks.append((fn, context))
 
     def remove_done_callback(self, fn, /):
         """Take `fn` out of the callbacks; return how often it was there."""
-        if self.callbacks is None:
+        if self._callbacks is None:
             return 0
-        before = len(self.callbacks)
-        kept = [pair for pair in self.callbacks if pair[0] != fn]
-        self.callbacks = kept or None
+        before = len(self._callbacks)
+        kept = [pair for pair in self._callbacks if pair[0] != fn]
+        self._callbacks = kept
         return before - len(kept)
 
     def get_loop(self):
         """The event loop of the task."""
-        return self.loop
+        return self._loop
 
     def set_result(self, result, /):
         raise RuntimeError("Task does not support set_result operation")
@@ -488,8 +492,8 @@ cdef class EagerTask:
         return self.take_cancelled_error()
 
     def __await__(self):
-        if self.state == PENDING and not self.blocking:
-            self.blocking = True
+        if self.state == PENDING and not self._asyncio_future_blocking:
+            self._asyncio_future_blocking = True
             yield self
         if self.state == PENDING:
             raise RuntimeError("await wasn't used with future")
@@ -509,28 +513,28 @@ cdef class EagerTask:
         self.log_traceback = False
         if self.state != PENDING:
             return False
-        self.cancels_requested += 1
-        if self.waiter is not None and self.waiter.cancel(msg):
+        self._num_cancels_requested += 1
+        if self._fut_waiter is not None and self._fut_waiter.cancel(msg):
             # The waiter stays: it may be a task that swallows the
             # cancellation, and then has to be cancelled again.
             return True
-        self.must_cancel = True
-        self.cancel_message = msg
+        self._must_cancel = True
+        self._cancel_message = msg
         return True
 
     def cancelling(self):
         """How many cancel() calls no uncancel() has taken back."""
-        return self.cancels_requested
+        return self._num_cancels_requested
 
     def uncancel(self):
         """Take back one cancel(); return how many are left."""
-        if self.cancels_requested > 0:
-            self.cancels_requested -= 1
-        return self.cancels_requested
+        if self._num_cancels_requested > 0:
+            self._num_cancels_requested -= 1
+        return self._num_cancels_requested
 
     def get_coro(self):
         """The coroutine that the task runs."""
-        return self.coro
+        return self._coro
 
     def get_context(self):
         """The contextvars.Context that the task runs in."""
@@ -557,34 +561,24 @@ cdef class EagerTask:
         return base_tasks._task_repr(self)
 
     def __del__(self):
-        if self.state == PENDING and self.log_destroy_pending:
+        if self.state == PENDING and self._log_destroy_pending:
             self.report("task", "Task was destroyed but it is pending!")
         if self.log_traceback:
             self.report("future", "Task exception was never retrieved")
 
     cdef int report(self, str key, str message) except -1:
         details = {"message": message, key: self}
-        if self.error is not None:
-            details["exception"] = self.error
-        if self.source_traceback is not None:
-            details["source_traceback"] = self.source_traceback
-        self.loop.call_exception_handler(details)
+        if self._exception is not None:
+            details["exception"] = self._exception
+        if self._source_traceback is not None:
+            details["source_traceback"] = self._source_traceback
+        self._loop.call_exception_handler(details)
         return 0
-
-    # -- attributes that asyncio, uvloop and anyio look at ----------------
 
     @property
     def __class__(self):
         # isinstance(task, asyncio.Task) and asyncio.isfuture(task) ask here.
         return Task
-
-    @property
-    def _asyncio_future_blocking(self):
-        return self.blocking
-
-    @_asyncio_future_blocking.setter
-    def _asyncio_future_blocking(self, value):
-        self.blocking = value
 
     @property
     def _state(self):
@@ -593,58 +587,6 @@ cdef class EagerTask:
         if self.state == CANCELLED:
             return base_futures._CANCELLED
         return base_futures._FINISHED
-
-    @property
-    def _callbacks(self):
-        return None if self.callbacks is None else list(self.callbacks)
-
-    @property
-    def _loop(self):
-        return self.loop
-
-    @property
-    def _coro(self):
-        return self.coro
-
-    @property
-    def _fut_waiter(self):
-        return self.waiter
-
-    @property
-    def _must_cancel(self):
-        return self.must_cancel
-
-    @property
-    def _num_cancels_requested(self):
-        return self.cancels_requested
-
-    @property
-    def _result(self):
-        return self.outcome
-
-    @property
-    def _exception(self):
-        return self.error
-
-    @property
-    def _source_traceback(self):
-        return self.source_traceback
-
-    @property
-    def _cancel_message(self):
-        return self.cancel_message
-
-    @_cancel_message.setter
-    def _cancel_message(self, value):
-        self.cancel_message = value
-
-    @property
-    def _log_destroy_pending(self):
-        return self.log_destroy_pending
-
-    @_log_destroy_pending.setter
-    def _log_destroy_pending(self, value):
-        self.log_destroy_pending = value
 
     @property
     def _log_traceback(self):
