@@ -299,7 +299,16 @@ async def test_as_completed_of_tasks(start):
     assert {await each for each in asyncio.as_completed(tasks)} == {1, 2}
 
 
-async def test_all_tasks_of_each_loop(start):
+def test_run_until_complete(start, runner):
+    loop = runner.get_loop()
+    tasks = []
+    loop.call_soon(lambda: (tasks.append(start(suspends("value"))), loop.stop()))
+    loop.run_forever()
+    assert loop.run_until_complete(tasks[0]) == "value"
+    assert loop.run_until_complete(tasks[0]) == "value"
+
+
+async def test_all_tasks(start):
     before = asyncio.all_tasks()
     tasks = {start(forever()) for _ in range(3)} | {start(suspends())}
     assert asyncio.all_tasks() - before == tasks

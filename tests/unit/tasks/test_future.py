@@ -252,6 +252,15 @@ async def test_iterator_yields_the_task_itself(start, method):
     assert stopped.value.value == "value"
 
 
+async def test_second_await_before_the_first_was_taken(start):
+    task = start(suspends())
+    next(task.__await__())
+    with pytest.raises(RuntimeError, match="await wasn't used with future"):
+        next(task.__await__())
+    task._asyncio_future_blocking = False
+    await task
+
+
 async def test_iterator_takes_an_exception(start):
     task = start(suspends())
     steps = task.__await__()

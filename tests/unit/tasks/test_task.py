@@ -1,8 +1,10 @@
 """What a task has from asyncio.Task, and what it does with what it awaits."""
 
 import asyncio
+import copy
 import inspect
 import io
+import pickle
 import re
 import sys
 import types
@@ -32,7 +34,14 @@ async def test_is_an_asyncio_task(start):
     assert isinstance(task, asyncio.Task)
     assert isinstance(task, asyncio.Future)
     assert task.__class__ is asyncio.Task
+    assert inspect.isawaitable(task)
     await task
+
+
+@pytest.mark.parametrize("copies", [copy.copy, copy.deepcopy, pickle.dumps])
+async def test_cannot_be_copied(start, copies):
+    with pytest.raises(TypeError):
+        copies(start(returns()))
 
 
 def test_nothing_of_asyncio_task_is_missing(runner, start):
