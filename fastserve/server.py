@@ -376,8 +376,8 @@ class Server:
             for sig, handler in before.items():
                 if handler is not None:  # None: set by C code, nothing to put back
                     signal.signal(sig, handler)
-        while self._captured_signals:
-            signal.raise_signal(self._captured_signals.pop())
+        for captured in reversed(self._captured_signals):
+            signal.raise_signal(captured)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler: the first asks to end, a second SIGINT forces it."""

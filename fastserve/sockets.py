@@ -22,8 +22,8 @@ class SocketFile(NamedTuple):
     inode: int
 
     def remove(self) -> None:
-        """Unlink the file, unless it is gone or another server's by now."""
-        with contextlib.suppress(FileNotFoundError):
+        """Unlink the file, unless it is gone, another server's, or out of reach."""
+        with contextlib.suppress(OSError):
             found = os.stat(self.path)
             if (found.st_dev, found.st_ino) == (self.device, self.inode):
                 os.unlink(self.path)
