@@ -108,3 +108,7 @@ cdef extern from "http_write.h" nogil:
     Py_ssize_t fs_write_header(
         char *out, size_t room, const char *name, size_t name_len,
         const char *value, size_t value_len)
+
+
+cdef extern from "socket_send.h" nogil:
+    size_t fs_socket_send(int fd, const char *data, size_t size, int more)

@@ -18,6 +18,8 @@ cdef class Connection(Channel):
     cdef str _method                #: what the template holds
     cdef str _path                  #: likewise, without root_path
     cdef object __weakref__
+    cdef int _fd                    # where bytes are sent directly, or -1
+    cdef bint _buffered             # the transport may still hold output
     cdef bint _served               # a request, since it was idle last
     cdef bint _log_access
     cdef bint _closing              # nothing more is read or written
@@ -56,6 +58,8 @@ cdef class Connection(Channel):
     cdef int _report(self, bytes data) except -1
     cdef int _write(self, object piece) except -1
     cdef int _flush_out(self) except -1
+    cdef int _send_pieces(self, list pieces) except -1
+    cdef int _send(self, bytes data, bint more) except -1
     cdef int _end_answer(self) except -1
     cdef int _cut(self) except -1
     cdef int _close(self) except -1

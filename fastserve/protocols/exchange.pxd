@@ -19,6 +19,8 @@ cdef class Channel(Timed):
     cdef int body(self, object data, bint more) except -1
     cdef int informational(self, int status) except -1
     cdef int flush(self) except -1
+    cdef bint cork(self) noexcept
+    cdef int uncork(self) except -1
     cdef int abort(self, Exchange exchange) except -1
     cdef int resume_reading(self) except -1
     cdef bint is_writable(self) noexcept
@@ -45,7 +47,8 @@ cdef class Exchange:
     cdef bint _must_wait(self) noexcept
     cdef int _app_returned(self, object result) except -1
     cdef int _app_failed(self, object error) except -1
-    cdef int _app_waits(self) except -1
+    cdef bint _step_begins(self) noexcept
+    cdef int _step_ends(self, bint corked) except -1
     cdef int _log_failure(self, object error) except -1
 
 
@@ -69,6 +72,7 @@ cdef class HttpExchange(Exchange):
     cdef int _start(self, dict message) except -1
     cdef int _begin_response(self, object status, object headers) except -1
     cdef int _end_response(self) except -1
+    cdef int _flush_head(self) except -1
     cdef int _body_message(self, dict message) except -1
     cdef int _answer_500(self) except -1
 

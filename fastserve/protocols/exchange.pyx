@@ -269,6 +269,10 @@ cdef class AppCall:
         return call_send(self, send_to_app, value)
 
     def throw(self, kind, value=None, traceback=None):
+        cdef Exchange exchange = self._exchange
+        cdef bint corked = exchange._step_begins()
+        cdef object result = None
+
         self.running = True
         try:
             if self._inner is None:     # cancelled before its first step
@@ -278,16 +282,14 @@ cdef class AppCall:
             else:
                 result = self._inner.throw(kind, value, traceback)
         except StopIteration as stop:
-            self.running = False
             self._finish(stop.value)
         except BaseException as error:
-            self.running = False
             self._fail(error)
-        else:
-            self.running = False
-            self._exchange._app_waits()
-            return result
-        raise StopIteration
+        self.running = False
+        exchange._step_ends(corked)
+        if self.finished:
+            raise StopIteration
+        return result
 
     def close(self):
         self.finished = True
@@ -306,10 +308,13 @@ cdef class AppCall:
         return called.__await__() if hasattr(called, "__await__") else called
 
     cdef PySendResult _step(self, object value, PyObject **result) except PYGEN_ERROR:
+        cdef Exchange exchange = self._exchange
         cdef PySendResult outcome
+        cdef bint corked
 
         if self.finished:
             raise RuntimeError("cannot reuse already awaited coroutine")
+        corked = exchange._step_begins()
         self.running = True
         try:
             if self._inner is None:
@@ -317,16 +322,15 @@ cdef class AppCall:
             outcome = PyIter_Send(self._inner, value, result)
             if outcome == PYGEN_ERROR:
                 fs_raise_current()
+            if outcome == PYGEN_RETURN:
+                self._finish(fs_own(result[0]))
+                give(None, result)
         except BaseException as error:
-            self.running = False
             self._fail(error)
-            return give(None, result)
+            outcome = give(None, result)
         self.running = False
-        if outcome == PYGEN_NEXT:
-            self._exchange._app_waits()
-            return PYGEN_NEXT
-        self._finish(fs_own(result[0]))
-        return give(None, result)
+        exchange._step_ends(corked)
+        return outcome
 
     cdef int _finish(self, object result) except -1:
         cdef Exchange exchange = self._exchange
@@ -355,6 +359,10 @@ cdef class AppCall:
     @property
     def cr_running(self):
         return self.running
+
+    @property
+    def cr_suspended(self):
+        return self._inner is not None and not self.running and not self.finished
 
     @property
     def __name__(self):
@@ -392,6 +400,14 @@ cdef class Channel(Timed):
 
     cdef int flush(self) except -1:
         """Write a head that waits for its body: the application lets it wait."""
+        raise NotImplementedError
+
+    cdef bint cork(self) noexcept:
+        """Collect what is written until uncork(); False if it is collected already."""
+        return False
+
+    cdef int uncork(self) except -1:
+        """Write what was collected."""
         raise NotImplementedError
 
     cdef int abort(self, Exchange exchange) except -1:
@@ -500,7 +516,11 @@ cdef class Exchange:
     cdef int _app_failed(self, object error) except -1:
         raise NotImplementedError
 
-    cdef int _app_waits(self) except -1:
+    cdef bint _step_begins(self) noexcept:
+        """Before the application runs; _step_ends() gets what this returns."""
+        return False
+
+    cdef int _step_ends(self, bint corked) except -1:
         return 0
 
     cdef int _log_failure(self, object error) except -1:
@@ -610,7 +630,7 @@ cdef class HttpExchange(Exchange):
         self._begin_response(message.get("status"), message.get("headers", ()))
         self._refused = False
         if not self._call.running:
-            self._app_waits()           # another task sends: its body may be far off
+            self._flush_head()          # another task sends: its body may be far off
         return 0
 
     cdef int _begin_response(self, object status, object headers) except -1:
@@ -643,13 +663,18 @@ cdef class HttpExchange(Exchange):
         self._body = None
         return self._wake_receivers()
 
-    cdef int _app_waits(self) except -1:
-        """The app is suspended: what it has started must not wait with it."""
+    cdef bint _step_begins(self) noexcept:
+        # What one step sends goes out together.
+        return not (self.complete or self.disconnected) and self._channel.cork()
+
+    cdef int _step_ends(self, bint corked) except -1:
         if self._head_waits:
-            self._head_waits = False
-            if not self.disconnected:
-                self._channel.flush()
-        return 0
+            self._flush_head()          # what was started must not wait with the app
+        return self._channel.uncork() if corked else 0
+
+    cdef int _flush_head(self) except -1:
+        self._head_waits = False
+        return 0 if self.disconnected else self._channel.flush()
 
     # --- the end of the application -----------------------------------------------
 
