@@ -157,10 +157,10 @@ class FakeLoop:
         """Let this time pass; each timer runs when it is due."""
         end = self.now + seconds
         while self._timers and self._timers[0][0] <= end:
-            self.now = max(self.now, self._timers[0][0])
-            self._run_due()
-        self.now = end
-        self._run_due()
+            # A timer never runs at the very moment: a clock does not stand still.
+            self.now = max(self.now, self._timers[0][0]) + 1e-6
+            self.turn()
+        self.now = max(self.now, end)
 
     def hold_up(self, seconds: float) -> None:
         """Let this time pass in one callback: no timer runs until the next turn."""

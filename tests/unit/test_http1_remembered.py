@@ -1,7 +1,7 @@
 """The HTTP/1.1 request parser: what it keeps from one request to the next.
 
-A header tuple is taken again when the same bytes stand at the same place. That may
-never give a wrong one, nor hide a header from the checks.
+From the second request on, a header tuple is taken again when the same bytes stand at
+the same place. That may never give a wrong one, nor hide a header from the checks.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def lowered(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def test_the_same_header_at_the_same_place_is_the_same_tuple() -> None:
     parser = RequestParser()
-    parser.feed(head(*BROWSER, b"X-Mine: 1"))
-    first = parser.headers
+    for _ in range(2):
+        parser.feed(head(*BROWSER, b"X-Mine: 1"))
+        first = parser.headers
+        parser.next()
     assert first is not None
-    parser.next()
     parser.feed(head(*BROWSER, b"x-MINE: 1"))
     second = parser.headers
     assert second is not None and second is not first
@@ -38,10 +39,11 @@ def test_the_same_header_at_the_same_place_is_the_same_tuple() -> None:
 
 def test_forget() -> None:
     parser = RequestParser()
-    parser.feed(head(b"X: a b"))
-    assert parser.headers is not None
-    first = parser.headers[1]
-    parser.next()
+    for _ in range(2):
+        parser.feed(head(b"X: a b"))
+        assert parser.headers is not None
+        first = parser.headers[1]
+        parser.next()
     parser.forget()
     assert parser.path is parser.raw_path is parser.query_string is None
     parser.feed(head(b"X: a b"))
@@ -99,10 +101,9 @@ def test_a_remembered_header_is_never_a_wrong_one(seed: int) -> None:
 
 
 def test_a_remembered_host_still_counts() -> None:
-    messages, end = read([head() + b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"])
-    assert len(messages) == 1 and end.status == 400
-    messages, end = read([head() + head() + b"GET / HTTP/1.1\r\nX: y\r\n\r\n"])
-    assert len(messages) == 2 and end.status == 400
+    for last in (b"Host: a\r\nHost: a\r\n", b"X: y\r\n", b"Host: a b\r\n"):
+        messages, end = read([head() * 3 + b"GET / HTTP/1.1\r\n" + last + b"\r\n"])
+        assert len(messages) == 3 and end.status == 400
 
 
 def test_a_remembered_coding_still_counts() -> None:
