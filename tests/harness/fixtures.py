@@ -104,12 +104,16 @@ class Site:
         return next(text for text in self.messages if part in text)
 
     def wait_idle(self) -> None:
-        """Until the server knows no connection."""
-        eventually(lambda: not self.server.server.server_state.connections)
+        """Until the server knows no connection and no task."""
+        state = self.server.server.server_state
+        eventually(lambda: not state.connections and not state.tasks)
 
     async def _abort(self) -> None:
-        for connection in list(self.server.server.server_state.connections):
+        state = self.server.server.server_state
+        for connection in list(state.connections):
             connection.transport.abort()
+        for task in list(state.tasks):
+            task.cancel()
 
     def close(self) -> None:
         for client in self._clients:

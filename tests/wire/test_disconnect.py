@@ -291,7 +291,6 @@ def test_many_clients_leave_in_every_way(site: Site) -> None:
             pass
 
     site.app = tolerant
-    state = site.server.server.server_state
     for number in range(120):
         client = site.connect()
         client.send([b"", b"GET", REQUEST[:20], REQUEST, REQUEST * 2][number % 5])
@@ -299,7 +298,6 @@ def test_many_clients_leave_in_every_way(site: Site) -> None:
         if number % 3 == 2:
             client.close()
     site.wait_idle()
-    eventually(lambda: not state.tasks)
     site.app = lambda scope, receive, send: respond(send)
     assert site.connect().exchange(REQUEST).status == 200
     site.allow_errors()  # an answer left half done, by an app that saw nobody leave
