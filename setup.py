@@ -33,6 +33,7 @@ LLHTTP = [f"vendor/llhttp/src/{name}.c" for name in ("api", "http", "llhttp")]
 # fastserve/protocols/NAME.pyx: the plain C that is linked into it. The three files
 # of llhttp do not compile as one unit.
 EXTENSIONS = {
+    "awaitables": [],
     "connection": ["csrc/socket_send.c"],
     "exchange": [],
     "http1": ["csrc/http_scan.c", *LLHTTP],

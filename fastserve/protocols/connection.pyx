@@ -25,7 +25,6 @@ import struct
 from fastserve.protocols cimport _c
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
-from fastserve.protocols.shared cimport Timed
 
 
 cdef enum:
@@ -487,12 +486,12 @@ cdef class Connection(Channel):
         cdef list pieces
 
         if not self._corked:
-            # From a task of the app's own: uvloop joins what one turn writes.
+            # From a task of the app's own: uvloop joins what one turn writes. Not
+            # writelines(): asyncio's forgets flow control (CVE-2024-12254).
             self._buffered = True
-            if type(piece) is bytes:
+            pieces = piece if type(piece) is list else [piece]
+            for piece in pieces:
                 self.transport.write(piece)
-            else:
-                self.transport.writelines(piece)
             return 0
         if self._out is None and type(piece) is bytes:
             self._out = piece

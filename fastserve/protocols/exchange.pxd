@@ -2,14 +2,8 @@
 
 from cpython.object cimport PyObject
 
+from fastserve.protocols.awaitables cimport PYGEN_ERROR, PySendResult
 from fastserve.protocols.shared cimport Shared, Timed
-
-
-cdef extern from "Python.h":
-    ctypedef enum PySendResult:
-        PYGEN_RETURN
-        PYGEN_ERROR
-        PYGEN_NEXT
 
 
 cdef class Channel(Timed):
@@ -29,7 +23,7 @@ cdef class Channel(Timed):
 cdef class Exchange:
     cdef readonly dict scope
     cdef readonly object task       #: asyncio.Task or its like; None while not needed
-    cdef readonly bint disconnected # the peer has left
+    cdef readonly bint disconnected  # the peer has left
     cdef bint _peer_finished        # it sends no more, and may still read
     cdef Shared _shared
     cdef Channel _channel           #: None when the exchange has no more to say to it
@@ -55,7 +49,7 @@ cdef class Exchange:
 cdef class HttpExchange(Exchange):
     # The request.
     cdef object _body               #: bytes that receive() has not given yet, or None
-    cdef readonly Py_ssize_t unread # their number
+    cdef readonly Py_ssize_t unread  # their number
     cdef bint _body_complete        # no more will come
     cdef bint _body_delivered       # receive() has given the last of it
     cdef bint _wants_continue       # 100 Continue is owed at the first receive()

@@ -18,156 +18,23 @@ cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_Copy
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 
 import inspect
+from asyncio import CancelledError
 
+from fastserve.protocols.awaitables cimport (
+    PYGEN_ERROR, PYGEN_NEXT, PYGEN_RETURN, Done, PyIter_Send, PySendResult,
+    call_send, failed, fs_own, fs_raise_current, fs_set_send, give, held_with,
+    raise_given, wake,
+)
 from fastserve.protocols.tasks cimport start_eagerly
 
 
 cdef extern from "Python.h":
-    ctypedef PySendResult (*sendfunc)(
-        object self, object value, PyObject **result) except PYGEN_ERROR
-    # Its error is taken as a value: see step() below.
-    PySendResult PyIter_Send(object, object, PyObject **) noexcept
     bint PyCoro_CheckExact(object)
 
-cdef extern from *:
-    """
-    /* A new reference becomes one that Cython owns. */
-    #define fs_own(pointer) (pointer)
 
-    /* The error that PyIter_Send left behind, for Cython's try to catch. */
-    static int fs_raise_current(void) { return -1; }
-
-    /* tp_iternext in terms of am_send. A StopIteration that is raised in Cython
-     * gets a traceback, with a frame object, which costs more than the request's
-     * scope; this one has none, and for None there is no exception at all. */
-    static PyObject *fs_next(PyObject *self)
-    {
-        PyObject *result = NULL;
-
-        switch (Py_TYPE(self)->tp_as_async->am_send(self, Py_None, &result)) {
-        case PYGEN_NEXT:
-            return result;
-        case PYGEN_RETURN:
-            if (result != Py_None)
-                PyErr_SetObject(PyExc_StopIteration, result);
-            Py_DECREF(result);
-            return NULL;
-        default:
-            return NULL;
-        }
-    }
-
-    /* Cython has no name for the am_send slot, which PyIter_Send looks for first
-     * (asyncio's tasks on every version, await on 3.11). */
-    static void fs_set_send(PyObject *type, sendfunc send)
-    {
-        PyTypeObject *t = (PyTypeObject *)type;
-
-        t->tp_as_async->am_send = send;
-        t->tp_iternext = fs_next;
-        PyType_Modified(t);
-    }
-    """
-    object fs_own(PyObject *pointer)
-    int fs_raise_current() except -1
-    void fs_set_send(object type, sendfunc send)
-
-
-cdef inline PySendResult give(object value, PyObject **result) except PYGEN_ERROR:
-    Py_INCREF(value)
-    result[0] = <PyObject *>value
-    return PYGEN_RETURN
-
-
-cdef object call_send(object awaitable, sendfunc send, object value):
-    """send() of a coroutine, for those who call it by its name."""
-    cdef PyObject *result = NULL
-    if send(awaitable, value, &result) == PYGEN_NEXT:
-        return fs_own(result)
-    raise StopIteration(fs_own(result))
-
-
-# --- awaitables -----------------------------------------------------------------
-
-@cython.final
-cdef class Done:
-    """An await that is over at once, with None: one object serves all.
-
-    It has what asyncio asks of a coroutine, so that an application may wrap it in a
-    task, gather or wait_for as it may the coroutine it would get elsewhere.
-    """
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise StopIteration             # replaced by fs_next
-
-    def send(self, value):
-        return call_send(self, send_to_done, value)
-
-    def throw(self, kind, value=None, traceback=None):
-        raise_given(kind, value, traceback)
-
-    def close(self):
-        pass
-
-
-cdef PySendResult send_to_done(
-        object self, object value, PyObject **result) except PYGEN_ERROR:
-    return give(None, result)
-
-
-fs_set_send(Done, send_to_done)
 cdef Done DONE = Done()
-
-
-@cython.final
-cdef class Failed:
-    """An await that raises: errors of order are raised there, not at the call."""
-
-    cdef object _error
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise self._error
-
-    def send(self, value):
-        raise self._error
-
-    def throw(self, kind, value=None, traceback=None):
-        raise_given(kind, value, traceback)
-
-    def close(self):
-        pass
-
-
-cdef object failed(object error):
-    cdef Failed result = Failed.__new__(Failed)
-    result._error = error
-    return result
-
-
-def raise_given(kind, value, traceback):
-    """What throw() of a coroutine does that is not inside anything."""
-    if isinstance(kind, BaseException):
-        raise kind
-    if value is None:
-        value = kind()
-    elif not isinstance(value, BaseException):
-        value = kind(value)
-    raise value.with_traceback(traceback)
 
 
 @cython.final
@@ -220,29 +87,6 @@ cdef PySendResult send_to_receive(
 
 
 fs_set_send(Receive, send_to_receive)
-
-
-cdef object held_with(object held, object future):
-    """held, which is None, a future or a list of them, with one more.
-
-    Those that were cancelled leave: an app may time a receive() out for ever.
-    """
-    if held is None:
-        return future
-    if type(held) is not list:
-        held = [held]
-    held = [other for other in <list>held if not other.done()]
-    (<list>held).append(future)
-    return held if len(<list>held) > 1 else future
-
-
-cdef int wake(object held) except -1:
-    if type(held) is not list:
-        held = [held]
-    for future in held:
-        if not future.done():
-            future.set_result(None)
-    return 0
 
 
 # --- the application's call -----------------------------------------------------
@@ -527,7 +371,7 @@ cdef class Exchange:
         # A client that went away is no fault of the application's, and Starlette's
         # ClientDisconnect is how an application says that it noticed.
         if self._peer_finished and (
-                isinstance(error, OSError)
+                isinstance(error, (OSError, CancelledError))
                 or type(error).__name__ == "ClientDisconnect"):
             self._shared.logger.debug("The client left: %r", error)
             return 0

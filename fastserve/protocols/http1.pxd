@@ -50,7 +50,7 @@ cdef class RequestParser:
     cdef readonly bint upgrade      # a well-formed Upgrade was asked for
     cdef readonly int status        # FAILED: the status of the refusal
     cdef readonly str reason        #: FAILED: what is wrong
-    cdef readonly Py_ssize_t offset # FAILED: where in the data fed last
+    cdef readonly Py_ssize_t offset  # FAILED: where in the data fed last
     cdef object _body               #: None, bytes, or a list of bytes
     cdef bytes _authority           #: host of an absolute-form target, or None
     cdef int _form

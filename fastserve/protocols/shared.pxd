@@ -39,7 +39,7 @@ cdef class Shared:
     cdef readonly set tasks
     cdef readonly object logger             #: uvicorn.error
     cdef readonly object access_logger      #: uvicorn.access
-    cdef readonly double timeout_keep_alive # seconds
+    cdef readonly double timeout_keep_alive  # seconds
     cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef dict app_state
