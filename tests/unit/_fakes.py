@@ -59,13 +59,17 @@ class FakeTransport:
         assert all(type(piece) is bytes for piece in pieces)
         self._wrote(b"".join(pieces))
 
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
     def _wrote(self, data: bytes) -> None:
         assert not self.is_closing(), "written after close"
         assert "write_eof" not in self.calls, "written after EOF"
         self.writes.append(data)
-        self.buffered += len(data)
-        if self.limit is not None and self.buffered > self.limit:
-            self.protocol.pause_writing()
+        if self.limit is not None:
+            self.buffered += len(data)
+            if self.buffered > self.limit:
+                self.protocol.pause_writing()
 
     def drain(self) -> None:
         self.buffered = 0

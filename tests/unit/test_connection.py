@@ -49,15 +49,35 @@ async def test_pipelined_answers_are_one_write() -> None:
 
 
 @on_loop
-async def test_a_large_answer_is_one_write_too() -> None:
+async def test_what_one_step_sends_is_one_write() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(start(200, (b"content-length", b"100000")))
-        await send(body(b"x" * 100_000))
+        await asyncio.sleep(0)
+        await send(start(200, (b"content-length", b"4")))
+        await send(body(b"ab", True))
+        await send(body(b"c", True))
+        await asyncio.sleep(0)
+        await send(body(b"d"))
 
     wire = Wire(make_shared(app))
     wire.data(get())
-    (written,) = wire.transport.writes
-    assert written.endswith(b"\r\n\r\n" + b"x" * 100_000)
+    await turns()
+    first, second = wire.transport.writes
+    assert first.endswith(b"\r\n\r\nabc")
+    assert second == b"d"
+
+
+@on_loop
+async def test_a_large_answer() -> None:
+    large = b"x" * 100_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start(200, (b"content-length", b"100000")))
+        await send(body(large))
+
+    wire = Wire(make_shared(app))
+    wire.data(get() * 3)
+    assert wire.written.count(b"HTTP/1.1 200 OK") == 3
+    assert wire.written.endswith(b"content-length: 100000\r\n\r\n" + large)
 
 
 @on_loop

@@ -150,10 +150,9 @@ async def test_a_lost_connection_wakes_a_send_that_waits() -> None:
     ended = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0)
         await send(start())
         for _ in range(10):
-            await send(body(b"x" * 100, True))
+            await send(body(b"x" * 70_000, True))
         ended.set()
 
     wire = Wire(make_shared(app), FakeTransport(limit=50))
@@ -162,7 +161,7 @@ async def test_a_lost_connection_wakes_a_send_that_waits() -> None:
     assert not ended.is_set()
     wire.lost()
     await asyncio.wait_for(ended.wait(), 1)
-    assert wire.written.count(b"x" * 100) == 1
+    assert wire.written.count(b"x" * 70_000) == 1
 
 
 @on_loop

@@ -108,28 +108,47 @@ async def test_send_waits_while_the_peer_does_not_read() -> None:
     sent: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0)  # what its first step sends is collected
         await send(start())
         for number in range(4):
-            await send(body(b"x" * 100, True))
+            await send(body(b"x" * 100_000, True))
             sent.append(number)
         await send(body())
 
-    transport = FakeTransport(limit=150)
+    transport = FakeTransport(limit=65536)
+    wire = Wire(make_shared(app), transport)
+    wire.data(get())
+    for number in range(1, 5):
+        await turns()
+        # What was sent when the peer stopped is taken; the next one waits.
+        assert sent == list(range(number))
+        assert wire.written.count(b"x" * 100_000) == number
+        transport.drain()
+    await turns()
+    assert wire.written.endswith(b"0\r\n\r\n")
+
+
+@on_loop
+async def test_sends_of_several_tasks_wait() -> None:
+    """In their order, when the peer goes on; one that is cancelled sends nothing."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        await send(body(b"x" * 100_000, True))
+        parts = (b"one", b"two", b"six")
+        tasks = [asyncio.create_task(send(body(part, True))) for part in parts]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
+        await send(body())
+
+    transport = FakeTransport(limit=65536)
     wire = Wire(make_shared(app), transport)
     wire.data(get())
     await turns()
-    first = len(sent)
-    assert 1 <= first < 4
+    assert wire.written.endswith(b"x\r\n")
     transport.drain()
     await turns()
-    assert first < len(sent) < 4
-    while len(sent) < 4:
-        transport.drain()
-        await turns()
-    transport.drain()
-    await turns()
-    assert wire.written.endswith(b"0\r\n\r\n")
+    assert wire.written.endswith(b"x\r\n3\r\none\r\n3\r\nsix\r\n0\r\n\r\n")
 
 
 @on_loop
