@@ -513,13 +513,16 @@ cdef class Connection(Channel):
 
     cdef int _flush_out(self) except -1:
         cdef object out = self._out
+        cdef Py_ssize_t size = self._out_size
+
         if out is None:
             return 0
         self._out = None
+        self._out_size = 0
         if self._closing:
             return 0
         if type(out) is list:
-            if self._out_size > GATHER:
+            if size > GATHER:
                 return self._send_pieces(<list>out)
             out = b"".join(<list>out)
         return self._send(<bytes>out, False)
@@ -527,6 +530,10 @@ cdef class Connection(Channel):
     cdef int _send_pieces(self, list pieces) except -1:
         cdef Py_ssize_t last = len(pieces) - 1
         cdef Py_ssize_t i
+
+        if self._fd < 0:
+            self.transport.writelines(pieces)       # TLS: as few records as can be
+            return 0
         for i in range(last + 1):
             self._send(<bytes>pieces[i], i < last)
         return 0

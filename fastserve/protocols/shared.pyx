@@ -207,9 +207,10 @@ cdef class Shared:
                 line, sizeof(line), name, len(name), value, len(value))
             if size < 0:
                 raise ValueError(f"The header {name!r}: {value!r} cannot be sent.")
-            lines.append(line[:size])
             if name.lower() == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
+                self.keep_alive = False     # the writer says it, once
+            else:
+                lines.append(line[:size])
         self._lines = b"".join(lines)
         self._second = -1
 
