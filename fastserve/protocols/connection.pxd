@@ -69,3 +69,4 @@ cdef class Connection(Channel):
     cdef int _pause_reading(self) except -1
     cdef int _run(self, HttpExchange exchange) except -1
     cdef int _fault(self, object error) except -1
+    cdef int _trace(self, str event) except -1

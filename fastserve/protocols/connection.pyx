@@ -101,7 +101,7 @@ cdef class Connection(Channel):
         self._fd = descriptor(transport)
         self._shared.connections.add(self)
         self._shared.refresh()
-        self._log_access = self._shared.access_logger.hasHandlers()
+        self._log_access = self._shared.has_access_log()
         self._trace("made")
 
     def data_received(self, data):
@@ -648,8 +648,10 @@ cdef class Connection(Channel):
             self.transport.abort()
         return self._release()
 
-    def _trace(self, event):
+    cdef int _trace(self, str event) except -1:
+        cdef object client
         if self._shared.logger.level <= TRACE:
             client = address(self.transport.get_extra_info("peername"))
             prefix = "%s:%d - " % client if client else ""
             self._shared.logger.log(TRACE, "%sHTTP connection %s", prefix, event)
+        return 0

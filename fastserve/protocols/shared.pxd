@@ -59,6 +59,7 @@ cdef class Shared:
     cdef bytes default_lines(self)
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1
+    cdef bint has_access_log(self) except -1
     cdef int log_access(self, dict scope, int status) except -1
     cdef bint may_report(self) except -1
     cdef bint is_over_limit(self) except -1

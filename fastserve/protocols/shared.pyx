@@ -246,6 +246,15 @@ cdef class Shared:
         self.has_task_factory = self.loop.get_task_factory() is not None
         return 0
 
+    cdef bint has_access_log(self) except -1:
+        """Logger.hasHandlers(), which is asked for each connection."""
+        cdef object logger = self.access_logger
+        while logger is not None:
+            if logger.handlers:
+                return True
+            logger = logger.parent if logger.propagate else None
+        return False
+
     cdef int log_access(self, dict scope, int status) except -1:
         """uvicorn's access record: filters and formatters read its five arguments."""
         self.access_logger.info(
