@@ -134,9 +134,13 @@ def test_faults_under_a_task_factory(start_server: Callable[..., Site]) -> None:
 
 if sys.version_info >= (3, 12):
 
-    def test_asyncio_s_eager_factory(start_server: Callable[..., Site]) -> None:
+    def test_a_factory_of_eager_tasks(start_server: Callable[..., Site]) -> None:
+        def factory(loop, coro, *, name=None, context=None, **options):
+            options = {"name": name, "context": context, "eager_start": True}
+            return asyncio.Task(coro, loop=loop, **options)
+
         def setup() -> None:
-            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            asyncio.get_running_loop().set_task_factory(factory)
 
         async def app(scope, receive, send):
             values = await asyncio.gather(asyncio.sleep(0, 1), asyncio.sleep(0, 2))

@@ -366,7 +366,8 @@ async def tasks_started_eagerly_inside(receive, send) -> None:
         await asyncio.sleep(0)
         seen.append(asyncio.current_task())
 
-    task = asyncio.Task(child(), eager_start=True)
+    loop = asyncio.get_running_loop()
+    task = asyncio.Task(child(), loop=loop, eager_start=True)
     assert this_task() is outer
     await task
     assert seen == [task, task] and this_task() is outer

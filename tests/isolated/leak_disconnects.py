@@ -65,4 +65,5 @@ if __name__ == "__main__":
             for how in ("close", "reset")
             for name, (data, end, pause) in points.items()
         },
+        rough=True,
     )
