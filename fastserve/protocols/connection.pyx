@@ -93,6 +93,7 @@ cdef class Connection(Channel):
         self._keep = True
         self._parser = RequestParser()
         self._writer = ResponseWriter()
+        self._writer.close_is_said = not shared.keep_alive
 
     # --- asyncio's side -----------------------------------------------------------
 
@@ -547,11 +548,12 @@ cdef class Connection(Channel):
         """
         cdef Py_ssize_t taken = 0
 
-        if self._buffered and self.transport.get_write_buffer_size() == 0:
-            self._buffered = False
-        if self._fd >= 0 and not self._buffered:
-            taken = _c.fs_socket_send(
-                self._fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), more)
+        if self._fd >= 0:
+            if self._buffered and self.transport.get_write_buffer_size() == 0:
+                self._buffered = False
+            if not self._buffered:
+                taken = _c.fs_socket_send(
+                    self._fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), more)
             if taken == PyBytes_GET_SIZE(data):
                 return 0
         self._buffered = True

@@ -4,6 +4,8 @@ from libc.stdint cimport int64_t
 
 
 cdef class ResponseWriter:
+    # The connection's.
+    cdef public bint close_is_said  # the default lines have a Connection: close
     # One response's framing.
     cdef readonly bint keep_alive   # False: the connection closes after it
     cdef readonly bint until_close  # the body ends with the connection

@@ -3,6 +3,7 @@ from typing import final
 
 @final
 class ResponseWriter:
+    close_is_said: bool
     @property
     def keep_alive(self) -> bool: ...
     @property

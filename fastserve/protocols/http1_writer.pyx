@@ -110,7 +110,7 @@ cdef class ResponseWriter:
         cdef bytes line
         cdef Py_ssize_t size = _plain_size(headers)
         cdef Py_ssize_t room, used
-        cdef int code, seen = 0
+        cdef int code, seen = SEEN_CLOSE if self.close_is_said else 0
 
         if not isinstance(status, int) or not 100 <= status <= 599:
             raise RuntimeError(

@@ -208,9 +208,8 @@ cdef class Shared:
             if size < 0:
                 raise ValueError(f"The header {name!r}: {value!r} cannot be sent.")
             if name.lower() == b"connection" and b"close" in value.lower():
-                self.keep_alive = False     # the writer says it, once
-            else:
-                lines.append(line[:size])
+                self.keep_alive = False
+            lines.append(line[:size])
         self._lines = b"".join(lines)
         self._second = -1
 
