@@ -7,7 +7,9 @@ test_connection_ends.py; the same on sockets, with real clients, in tests/wire.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
+import types
 from typing import Any
 
 import pytest
@@ -127,6 +129,18 @@ async def test_each_part_of_a_stream_goes_out_when_it_is_sent() -> None:
     head, *parts = wire.transport.writes
     assert head.endswith(b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n")
     assert parts == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+@on_loop
+async def test_any_mapping_is_a_message() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        length = (b"content-length", b"1")
+        await send(collections.UserDict(start(200, length)))
+        await send(types.MappingProxyType(body(b"/")))
+
+    wire = Wire(make_shared(app))
+    wire.data(get())
+    assert wire.written == answer(b"/")
 
 
 @on_loop

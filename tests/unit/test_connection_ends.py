@@ -122,6 +122,29 @@ async def test_eof_inside_a_body_cuts() -> None:
 
 
 @on_loop
+async def test_eof_inside_the_body_of_a_request_that_waits() -> None:
+    got: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "GET":
+            await gate.wait()
+            return await hello(scope, receive, send)
+        for _ in range(2):
+            got.append(await receive())
+
+    gate = asyncio.Event()
+    wire = Wire(make_shared(app))
+    wire.data(get() + post(b"part", length=100))
+    assert wire.connection.eof_received() is True
+    gate.set()
+    await turns()
+    assert [message["type"] for message in got] == ["http.request", "http.disconnect"]
+    assert got[0]["more_body"]
+    assert wire.written == answer(b"/")
+    assert wire.calls == ["close"]
+
+
+@on_loop
 async def test_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
     got: list[Any] = []
 
@@ -199,6 +222,44 @@ async def test_a_refused_request() -> None:
 
 
 @on_loop
+async def test_a_refusal_behind_the_answer_says_nothing() -> None:
+    """The body of a request that is answered already goes wrong."""
+    line = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    wire = Wire(make_shared(hello))
+    wire.data(line)
+    assert wire.written == answer(b"/")
+    wire.data(b"1\r\nx\r\n", b"xyz\r\n" * 10, get())
+    assert wire.written == answer(b"/")
+    assert wire.calls == ["write_eof"]
+
+
+@on_loop
+async def test_a_refusal_inside_a_body() -> None:
+    """400 if the answer has not begun, else it is cut."""
+    gate = asyncio.Event()
+    got: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/begins":
+            await send(start())
+            await send(body(b"part", True))
+        await gate.wait()
+        got.append([(await receive())["type"] for _ in range(2)])
+
+    for path, written in ((b"/", b"HTTP/1.1 400 "), (b"/begins", b"HTTP/1.1 200 ")):
+        wire = Wire(make_shared(app))
+        head = b"POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        wire.data(head % path + b"1\r\nx\r\n", b"xyz\r\n")
+        assert wire.written.startswith(written)
+        assert wire.written.count(b"HTTP/1.1") == 1
+        assert b"0\r\n\r\n" not in wire.written
+        assert wire.calls == ["write_eof"]
+    gate.set()
+    await turns()
+    assert got == [["http.request", "http.disconnect"]] * 2
+
+
+@on_loop
 async def test_an_error_answer_never_goes_into_a_running_one() -> None:
     app = Held()
     wire = Wire(make_shared(app))
@@ -251,6 +312,39 @@ async def test_an_app_that_fails_inside_its_answer_is_cut() -> None:
     assert wire.written.endswith(b"4\r\npart\r\n")
     assert wire.written.count(b"HTTP/1.1") == 1
     assert wire.calls in (["close"], ["write_eof"])
+
+
+@on_loop
+@pytest.mark.parametrize("suspends", [False, True])
+async def test_an_app_that_fails_behind_its_answer(suspends: bool) -> None:
+    """The connection closes; the answer of a later request is not touched."""
+    held = Held()
+    gate = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] != "/fails":
+            return await held(scope, receive, send)
+        await hello(scope, receive, send)
+        if suspends:
+            await gate.wait()
+        raise ValueError
+
+    wire = Wire(make_shared(app))
+    wire.data(get(b"/fails"))
+    gate.set()
+    await turns()
+    assert wire.written == answer(b"/fails")
+    assert wire.calls == ["close"]
+    if suspends:
+        gate.clear()
+        wire = Wire(make_shared(app))
+        wire.data(get(b"/fails"), get(b"/later"))
+        gate.set()
+        await turns()
+        assert wire.calls == []
+        await held.let_go("/later")
+        assert wire.written == answer(b"/fails") + answer(b"/later", CLOSE)
+        assert wire.calls == ["close"]
 
 
 @on_loop

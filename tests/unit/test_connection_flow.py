@@ -35,6 +35,7 @@ async def test_reading_pauses_while_the_app_does_not_read() -> None:
         more = True
         while more:
             message = await receive()
+            assert wire.transport.reading
             got.append(message["body"])
             more = message["more_body"]
         await hello(scope, receive, send)

@@ -145,9 +145,12 @@ async def test_what_the_socket_does_not_take_goes_to_the_transport(pair: Pair) -
 @on_loop
 async def test_what_a_task_of_the_apps_own_sends_keeps_its_place(pair: Pair) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def other() -> None:
+            await send(body(b"two", True))
+
         await send(start())
         await send(body(b"one", True))
-        await asyncio.create_task(send(body(b"two", True)))
+        await asyncio.create_task(other())
         await send(body(b"six"))
 
     transport = SocketTransport(pair[0])

@@ -164,6 +164,12 @@ def test_chunk_extensions_are_bounded() -> None:
             assert (parser.phase, parser.status) == (FAILED, 400)
 
 
+def test_each_body_has_its_extensions_for_itself() -> None:
+    data = chunked(b"1;a=%s\r\nx\r\n0\r\n\r\n" % (b"b" * 10_000))
+    messages, end = read([data * 5])
+    assert len(messages) == 5 and end.phase == START
+
+
 def test_chunk_extensions_without_end() -> None:
     parser = RequestParser()
     parser.feed(chunked(b"1;a"))

@@ -184,7 +184,8 @@ def test_input_is_dropped_for_two_seconds(timeout: int, idle: float) -> None:
         wire.data(b"x" * 1000)
         loop.advance(0.1)
         assert loop.now < begin + 10
-    assert 2 <= loop.now - begin <= 2 + LATE + 0.1
+    # Not confirmed, as the other deadline is: what is read is dropped anyway.
+    assert 2 <= loop.now - begin <= 2 + 0.5 + 0.1
 
 
 def test_one_timer_for_all_and_none_for_nothing() -> None:
@@ -320,7 +321,7 @@ def test_a_configured_header_closes_connections(value: str) -> None:
     headers = [("Connection", value)]
     wire = Wire(make_shared(hello, FakeLoop(), headers=headers))
     wire.data(get())
-    assert b"connection: %s\r\n" % value.encode() in wire.written
+    assert wire.written == answer(b"/", b"connection: close")
     assert wire.calls == ["close"]
 
 
