@@ -313,3 +313,14 @@ class Held:
     async def let_go(self, path: str) -> None:
         self.gate(path).set()
         await turns()
+
+
+class Seen:
+    """An application that answers, and keeps the scopes."""
+
+    def __init__(self) -> None:
+        self.scopes: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+        await hello(scope, receive, send)
