@@ -361,6 +361,10 @@ cdef class Connection(Channel):
                 # Bytes may have come while the loop was held up: it reads first.
                 self._confirming = True
                 return now + 1
+            if not self._lingering and self.transport.get_write_buffer_size():
+                # The peer still takes its answer: idle time begins after that.
+                self.due = now + <int64_t>(4 * self._shared.timeout_keep_alive) + 1
+                return self.due
             self._close()
             return 0
         if self._busy:
@@ -418,6 +422,10 @@ cdef class Connection(Channel):
     # --- Channel: what exchanges ask for ------------------------------------------
 
     cdef int start(self, object status, object headers) except -1:
+        if self._request_open and self._exchange.owes_continue:
+            # RFC 9110 10.1.1: a client that was not told to go on may send the body
+            # or leave it out; what follows could be either.
+            self._keep = False
         self._head = self._writer.start(
             status, headers, self._shared.default_lines(), self._shared.date_size,
             self._http10, self._to_head,

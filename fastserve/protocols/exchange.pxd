@@ -52,7 +52,7 @@ cdef class HttpExchange(Exchange):
     cdef readonly Py_ssize_t unread  # their number
     cdef bint _body_complete        # no more will come
     cdef bint _body_delivered       # receive() has given the last of it
-    cdef bint _wants_continue       # 100 Continue is owed at the first receive()
+    cdef bint owes_continue         # 100 Continue is due at the first receive()
     # The response.
     cdef readonly bint started
     cdef readonly bint complete

@@ -446,9 +446,9 @@ cdef class HttpExchange(Exchange):
     cdef object _next_message(self):
         cdef object body
 
-        if self._wants_continue:
+        if self.owes_continue:
             # RFC 9110 10.1.1: the client may go on, now that the app wants its body.
-            self._wants_continue = False
+            self.owes_continue = False
             if not self.started and not self.disconnected:
                 self._channel.informational(100)
         if self.complete:
@@ -511,8 +511,8 @@ cdef class HttpExchange(Exchange):
 
     cdef int _begin_response(self, object status, object headers) except -1:
         self.started = True
-        self._wants_continue = False
         self._channel.start(status, headers)
+        self.owes_continue = False
         self._head_waits = True
         if self._log_access:
             self._shared.log_access(self.scope, status)
@@ -599,6 +599,6 @@ cdef HttpExchange new_http_exchange(
     exchange._channel = channel
     exchange._shared = shared
     exchange.scope = scope
-    exchange._wants_continue = wants_continue
+    exchange.owes_continue = wants_continue
     exchange._log_access = log_access
     return exchange

@@ -22,6 +22,7 @@ cdef class Wheel:
     cdef int set_deadline(self, Timed item, double seconds) except -1
     cdef int _place(self, Timed item, int64_t tick) except -1
     cdef int discard(self, Timed item) except -1
+    cdef int _leave(self, Timed item) except -1
     cdef int _turn(self, int64_t now) except -1
     cdef int _shift(self, int64_t late) except -1
     cdef int _visit(self, Timed item, int64_t now) except -1

@@ -69,9 +69,9 @@ cdef class Wheel:
         return 0
 
     cdef int _place(self, Timed item, int64_t tick) except -1:
-        cdef object held = self._slots.get(item.slot)
-        if held is not None:
-            (<set>held).discard(item)
+        cdef object held
+        if item.slot:
+            self._leave(item)
         held = self._slots.get(tick)
         if held is None:
             held = self._slots[tick] = set()
@@ -81,13 +81,16 @@ cdef class Wheel:
 
     cdef int discard(self, Timed item) except -1:
         """Forget item; nothing happens if it is not in the wheel."""
-        cdef object held
-        if item.slot:
-            held = self._slots.get(item.slot)
-            if held is not None:
-                (<set>held).discard(item)
-            item.slot = 0
         item.due = 0
+        return self._leave(item) if item.slot else 0
+
+    cdef int _leave(self, Timed item) except -1:
+        cdef object held = self._slots.get(item.slot)
+        if held is not None:
+            (<set>held).discard(item)
+            if not held:
+                del self._slots[item.slot]      # nothing to turn for
+        item.slot = 0
         return 0
 
     def _arm(self):

@@ -117,13 +117,24 @@ def test_not_after_a_start_that_has_no_body_yet(site: Site) -> None:
     assert (answer.status, answer.body, answer.interim) == (200, b"hello", [])
 
 
-def test_a_body_sent_without_waiting_after_a_final_answer(site: Site) -> None:
+def test_an_answer_instead_of_100_closes(site: Site) -> None:
+    """The client may leave the body out now: what follows could be either."""
     site.app = recorder = Recorder(replies())
     client = site.connect()
     client.send(HEAD)
-    assert client.answer().status == 200
+    answer = client.answer()
+    assert (answer.status, answer.header(b"connection")) == (200, b"close")
     client.send(b"hello" + REQUEST)
+    assert client.read_to_eof() == b""
+    assert recorder.started == 1
+
+
+def test_a_body_that_did_not_wait_keeps_the_connection(site: Site) -> None:
+    site.app = recorder = Recorder(replies())
+    client = site.connect()
+    client.send(HEAD + b"hello")
     assert client.answer().status == 200
+    assert client.exchange(REQUEST).status == 200
     assert recorder.started == 2
 
 
