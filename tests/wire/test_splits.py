@@ -7,12 +7,14 @@ message in one piece.
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 
 import pytest
 from harness.apps import Receive, Scope, Send, read_body, respond
 from harness.client import REQUEST, Answer, Client, request
+from harness.corpus import whole_requests
 from harness.fixtures import Site
 
 GOOD = {
@@ -144,6 +146,32 @@ def test_bad_message(site: Site, data: bytes, cut) -> None:
     site.app = Collector()
     for client in send_in_parts(site, cut(data)):
         client.refused()
+        client.close()
+
+
+def test_every_doubtful_message_one_byte_at_a_time(site: Site) -> None:
+    site.app = Collector()
+    cases = whole_requests()
+    parts = [single_bytes(data)[0] for data in cases]
+    for data, client in zip(cases, send_in_parts(site, parts), strict=True):
+        assert client.answer().status == 400, data
+        client.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_doubtful_message_cut_somewhere(site: Site, seed: int) -> None:
+    chance = random.Random(seed)
+    site.app = Collector()
+    cases = whole_requests()
+    places = [sorted(chance.sample(range(1, len(data)), 2)) for data in cases]
+    parts = [
+        [data[:one], data[one:two], data[two:]]
+        for data, (one, two) in zip(cases, places, strict=True)
+    ]
+    for data, cut, client in zip(
+        cases, places, send_in_parts(site, parts), strict=True
+    ):
+        assert client.answer().status == 400, (data, cut)
         client.close()
 
 
