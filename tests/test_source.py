@@ -39,10 +39,12 @@ C_FILES = sorted([*CSRC.glob("*.c"), *CSRC.glob("*.h")])
 # instructions.
 C_HEADERS = {
     "assert.h",
+    "errno.h",
     "limits.h",
     "stddef.h",
     "stdint.h",
     "string.h",
+    "sys/socket.h",
     "arm_neon.h",
     "emmintrin.h",
     "immintrin.h",

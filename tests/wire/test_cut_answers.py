@@ -7,7 +7,6 @@ connection does not, so such a connection ends with a RST.
 from __future__ import annotations
 
 import pytest
-
 from harness.apps import App
 from harness.client import request
 from harness.fixtures import Site
