@@ -115,6 +115,27 @@ async def test_a_head_that_waits_for_its_body_goes_out_when_the_app_suspends() -
 
 
 @on_loop
+async def test_a_head_that_another_task_sends_goes_out_at_once() -> None:
+    gate = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def other() -> None:
+            await send(start(200, (b"content-length", b"0")))
+            await gate.wait()
+            await send(body())
+
+        await asyncio.create_task(other())
+
+    wire = Wire(make_shared(app))
+    wire.data(get())
+    await turns()
+    assert wire.written == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    gate.set()
+    await turns()
+    assert len(wire.transport.writes) == 1
+
+
+@on_loop
 async def test_each_part_of_a_stream_goes_out_when_it_is_sent() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(start())

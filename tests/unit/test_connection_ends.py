@@ -76,6 +76,22 @@ async def test_eof_behind_a_request_leaves_its_answer() -> None:
 
 
 @on_loop
+async def test_an_app_that_sees_the_eof_need_not_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    wire = Wire(make_shared(app))
+    wire.data(get())
+    wire.connection.eof_received()
+    await turns()
+    assert wire.written == b"" and wire.calls == ["close"]
+    assert caplog.records == []
+
+
+@on_loop
 async def test_eof_behind_a_pipeline_leaves_all_its_answers() -> None:
     app = Held()
     wire = Wire(make_shared(app))
@@ -312,6 +328,37 @@ async def test_an_app_that_fails_inside_its_answer_is_cut() -> None:
     assert wire.written.endswith(b"4\r\npart\r\n")
     assert wire.written.count(b"HTTP/1.1") == 1
     assert wire.calls in (["close"], ["write_eof"])
+
+
+BAD_STARTS = [
+    start(200, (b"x", b"a\r\nb: c")),
+    start(200, (b"a b", b"c")),
+    start(1000),
+    {"type": "http.response.start"},
+    {"type": "http.response.start", "status": "200"},
+    {"type": "http.response.start", "status": 200, "headers": [("x", "y")]},
+]
+
+
+@on_loop
+@pytest.mark.parametrize("message", BAD_STARTS)
+async def test_a_start_that_is_refused(message: dict[str, Any]) -> None:
+    """It counts as started: the app is told, and nothing of it goes out."""
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for other in (message, start(500), body(b"text"), body()):
+            try:
+                await send(other)
+            except RuntimeError as error:
+                told.append(str(error))
+
+    wire = Wire(make_shared(app))
+    wire.data(get() + get())
+    await turns()
+    assert len(told) == 4 and all(told)
+    assert wire.written == b""
+    assert wire.transport.is_closing() or wire.calls == ["write_eof"]
 
 
 @on_loop

@@ -92,6 +92,18 @@ async def test_pipelining_without_end_is_paused() -> None:
 
 
 @on_loop
+async def test_one_large_read_of_a_pipeline_is_paused_at_once() -> None:
+    app = Held()
+    wire = Wire(make_shared(app))
+    wire.data(get(b"/1") + post(b"x" * 70_000))
+    assert not wire.transport.reading
+    await app.let_go("/1")
+    await app.let_go("/")
+    assert wire.transport.reading
+    assert wire.written == answer(b"/1") + answer(b"/")
+
+
+@on_loop
 async def test_reading_goes_on_while_the_last_of_a_pipeline_runs() -> None:
     """Or a peer that leaves would not be seen."""
     app = Held()
@@ -174,3 +186,69 @@ async def test_no_pipelined_request_starts_while_the_peer_does_not_read() -> Non
         await turns()
         assert seen[-1] == f"/{number}"
     assert transport.reading
+
+
+# -- 100 Continue ---------------------------------------------------------------------
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+EXPECT = b"Expect: 100-continue"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    data, more = b"", True
+    while more:
+        message = await receive()
+        data += message["body"]
+        more = message["more_body"]
+    await send(start(200, (b"content-length", b"%d" % len(data))))
+    await send(body(data))
+
+
+@on_loop
+async def test_continue_is_sent_at_the_first_receive() -> None:
+    wire = Wire(make_shared(echo))
+    wire.data(post(b"", EXPECT, length=2))
+    assert wire.written == CONTINUE
+    for data in (b"a", b"b"):
+        wire.data(data)
+        await turns()
+    assert wire.written == CONTINUE + answer(b"ab")
+    # The body may be there already; and it is for one request.
+    wire.data(post(b"cd", EXPECT) + post(b"ef"))
+    await turns()
+    assert wire.written[len(CONTINUE + answer(b"ab")) :] == (
+        CONTINUE + answer(b"cd") + answer(b"ef")
+    )
+
+
+@on_loop
+async def test_no_continue_for_an_app_that_does_not_ask() -> None:
+    wire = Wire(make_shared(hello))
+    wire.data(post(b"ab", EXPECT))
+    assert wire.written == answer(b"/")
+
+    async def asks_too_late(scope: Any, receive: Any, send: Any) -> None:
+        await hello(scope, receive, send)
+        await receive()
+
+    wire = Wire(make_shared(asks_too_late))
+    wire.data(post(b"ab", EXPECT))
+    assert wire.written == answer(b"/")
+
+
+@on_loop
+async def test_an_answer_instead_of_continue_closes() -> None:
+    """RFC 9110 10.1.1: whether the body will come, or another request, is not known."""
+    wire = Wire(make_shared(hello))
+    wire.data(post(b"", EXPECT, length=10))
+    assert wire.written == answer(b"/", b"connection: close")
+    assert wire.calls == ["write_eof"]
+    wire.data(get(b"/2"))
+    assert wire.written == answer(b"/", b"connection: close")
+
+
+@on_loop
+async def test_no_continue_on_http10() -> None:
+    wire = Wire(make_shared(echo))
+    wire.data(post(b"ab", EXPECT).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert wire.written == answer(b"ab", b"connection: close")

@@ -21,9 +21,10 @@ from _fakes import (
     post,
 )
 
-# A deadline falls on a quarter of a second, at most two later, and is confirmed once.
-LATE = 0.75
-TINY = 0.001
+# A deadline falls on the next quarter of a second, and is confirmed at the one after.
+STEP = 0.25
+TINY = 0.02
+LATE = 2 * STEP + TINY
 
 
 def closed_after(loop: FakeLoop, wire: Wire, limit: float = 200.0) -> float:
@@ -94,6 +95,25 @@ def test_a_request_that_begins_ends_it() -> None:
     assert 5 <= closed_after(loop, wire) <= 5 + LATE
 
 
+def test_it_begins_when_the_peer_has_its_answer() -> None:
+    loop = FakeLoop()
+    transport = FakeTransport(limit=1_000_000)
+    wire = Wire(make_shared(hello, loop), transport)
+    wire.data(get())
+    assert transport.buffered
+    loop.advance(100)
+    assert wire.calls == []
+    transport.drain()
+    assert closed_after(loop, wire) <= 5 + LATE
+    # And a request that follows is served.
+    wire = Wire(make_shared(hello, loop), transport := FakeTransport(limit=1_000_000))
+    wire.data(get())
+    loop.advance(30)
+    transport.drain()
+    wire.data(get())
+    assert wire.written == answer(b"/") * 2
+
+
 def test_a_new_connection_has_no_deadline() -> None:
     loop = FakeLoop()
     wire = Wire(make_shared(hello, loop))
@@ -156,7 +176,10 @@ def test_input_is_dropped_for_two_seconds(timeout: int, idle: float) -> None:
         loop.advance(0.1)
         assert loop.now < begin + 10
     # Not confirmed, as the other deadline is: what is read is dropped anyway.
-    assert 2 <= loop.now - begin <= 2 + 0.5 + 0.1
+    assert 2 <= loop.now - begin <= 2 + STEP + 0.1
+    # Nor does the wheel turn for where the connection was before.
+    loop.advance(2 * STEP)
+    assert loop.timers == 0
 
 
 def test_one_timer_for_all_and_none_for_nothing() -> None:
@@ -180,6 +203,17 @@ def test_one_timer_for_all_and_none_for_nothing() -> None:
     wire = Wire(shared)
     wire.data(get())
     assert 5 <= closed_after(loop, wire) <= 5 + LATE
+
+
+def test_it_sleeps_when_the_last_has_left() -> None:
+    loop = FakeLoop()
+    wire = Wire(make_shared(hello, loop, timeout_keep_alive=75))
+    wire.data(get())
+    loop.advance(10)
+    assert loop.timers == 1
+    wire.lost()
+    loop.advance(2 * STEP)
+    assert loop.timers == 0
 
 
 def test_it_sleeps_while_answers_run() -> None:
