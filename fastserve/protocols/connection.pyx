@@ -363,6 +363,7 @@ cdef class Connection(Channel):
                 return now + 1
             if not self._lingering and self.transport.get_write_buffer_size():
                 # The peer still takes its answer: idle time begins after that.
+                self._confirming = False
                 self.due = now + <int64_t>(4 * self._shared.timeout_keep_alive) + 1
                 return self.due
             self._close()

@@ -110,7 +110,7 @@ cdef class Wheel:
             self._shift(now - self.now - 1)
         self.now = now
         for tick in sorted([tick for tick in self._slots if tick <= now]):
-            for item in self._slots.pop(tick):
+            for item in self._slots.pop(tick, ()):
                 self._visit(<Timed>item, now)
         return 0
 
