@@ -153,13 +153,18 @@ cdef class RequestParser:
         Returns the offset of the first byte not taken. After it, look at phase, and
         take the body that came. A message that is COMPLETE needs next() first.
         """
-        cdef const char *base = PyBytes_AS_STRING(data)
-        cdef const char *end = base + PyBytes_GET_SIZE(data)
-        cdef const char *p = base + offset
+        cdef const char *base
+        cdef const char *end
+        cdef const char *p
         cdef _c.llhttp_errno_t error
 
+        if data is None or not 0 <= offset <= PyBytes_GET_SIZE(data):
+            raise ValueError("feed() takes bytes, and an offset within them")
         if self.phase >= COMPLETE:
             return offset
+        base = PyBytes_AS_STRING(data)
+        end = base + PyBytes_GET_SIZE(data)
+        p = base + offset
         self._base = base
         self._from = p
         self._size = PyBytes_GET_SIZE(data)

@@ -112,6 +112,8 @@ cdef class ResponseWriter:
         cdef Py_ssize_t room, used
         cdef int code, seen = SEEN_CLOSE if self.close_is_said else 0
 
+        if defaults is None or not 0 <= date_size <= PyBytes_GET_SIZE(defaults):
+            raise ValueError("defaults are bytes, and the Date line is within them")
         if not isinstance(status, int) or not 100 <= status <= 599:
             raise RuntimeError(
                 f"Response status must be an int from 100 to 599, not {status!r}.")
