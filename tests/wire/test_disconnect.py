@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from harness.apps import Gate, Recorder, body, read_body, respond, start
+from harness.apps import Gate, Recorder, body, read_body, replies, respond, start
 from harness.client import REQUEST, request
 from harness.fixtures import Site
 from harness.server import eventually
@@ -63,6 +63,15 @@ def test_a_stream_to_a_half_closed_client_goes_on(site: Site) -> None:
     assert len(client.last_answer().body) == 1_000_000
 
 
+def test_fin_while_a_complete_answer_is_still_on_its_way(site: Site) -> None:
+    site.app = recorder = Recorder(replies(b"x" * 8_000_000))
+    client = site.connect()
+    client.send(REQUEST)
+    eventually(lambda: recorder.ended)
+    client.finish()
+    assert len(client.last_answer().body) == 8_000_000
+
+
 def test_receive_gives_disconnect_again_and_again(site: Site) -> None:
     async def app(scope, receive, send):
         for _ in range(4):
@@ -75,6 +84,29 @@ def test_receive_gives_disconnect_again_and_again(site: Site) -> None:
     client.finish()
     client.last_answer()
     assert recorder.received[1:] == [DISCONNECT] * 3
+
+
+def test_fin_behind_pipelined_requests_is_told_to_each(site: Site) -> None:
+    """The end was read before the later ones began; they hear of it all the same."""
+    gate = Gate()
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/first":
+            await gate.wait()
+        assert await read_body(receive) == b"body"
+        assert await receive() == DISCONNECT
+        await respond(send, scope["path"].encode())
+
+    site.app = app
+    client = site.connect()
+    client.send(request("POST", "/first", body=b"body"))
+    client.send(request("POST", "/next", body=b"body") * 3)
+    gate.wait_reached()
+    client.finish()
+    client.assert_silent()
+    gate.open()
+    assert [client.answer().body for _ in range(4)] == [b"/first"] + [b"/next"] * 3
+    assert client.read_to_eof() == b""
 
 
 def test_a_listener_in_a_task_of_its_own_sees_the_client_go(site: Site) -> None:

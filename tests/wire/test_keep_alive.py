@@ -185,6 +185,42 @@ def test_idle_connections_are_closed_in_time_and_not_before(
     assert site.warnings == []
 
 
+def test_a_request_that_came_while_the_loop_was_held_up_is_served(
+    start_server: Callable[..., Site],
+) -> None:
+    """Its time is over when the loop looks again, but its bytes were there before."""
+    held = Gate()
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/hold":
+            held.reached.set()
+            time.sleep(1.4)
+        await replies()(scope, receive, send)
+
+    site = start_server(app, timeout_keep_alive=1)
+    idle, holding = site.connect(), site.connect()
+    assert idle.exchange(REQUEST).status == 200
+    holding.send(request(target="/hold"))
+    held.wait_reached()
+    time.sleep(0.2)
+    idle.send(REQUEST)
+    assert idle.answer().status == 200
+    assert holding.answer().status == 200
+
+
+def test_a_body_that_nobody_wants_and_that_never_comes(
+    start_server: Callable[..., Site],
+) -> None:
+    """Answered, and silent since: idle like any other, whatever it still owes."""
+    site = start_server(timeout_keep_alive=1)
+    client = site.connect()
+    client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
+    assert client.answer().status == 200
+    began = time.monotonic()
+    assert client.read_to_eof() == b""
+    assert 0.99 <= time.monotonic() - began < 2.0
+
+
 def test_keep_alive_of_zero_closes_at_once(start_server: Callable[..., Site]) -> None:
     site = start_server(timeout_keep_alive=0)
     client = site.connect()

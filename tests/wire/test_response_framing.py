@@ -5,8 +5,10 @@ RFC 9112 6.3 and 7.1, RFC 9110 6.4.1 (answers that never have a body).
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from harness.apps import Recorder, body, echo, sends, start
+from harness.apps import Gate, Recorder, body, echo, sends, start
 from harness.client import REQUEST, Client, request
 from harness.fixtures import Site
 
@@ -290,6 +292,38 @@ def test_a_buffer_changed_after_send_is_not_seen(site: Site) -> None:
     site.app = app
     answer = site.connect().exchange(REQUEST)
     assert answer.body == b"a" * 1_000_000 + b"b" * 1_000_000
+
+
+@pytest.mark.parametrize("first", [[start()], [start(), body(b"", True)]])
+@pytest.mark.parametrize("wait", ["sleep", "receive", "task", "thread"])
+def test_a_head_goes_out_when_the_app_waits(site: Site, first: list, wait: str) -> None:
+    """Head and body go together only if the body comes at once."""
+    gate = Gate()
+
+    async def app(scope, receive, send):
+        if wait == "task":
+            for message in first:
+                await asyncio.create_task(send(message))
+        else:
+            for message in first:
+                await send(message)
+        if wait == "receive":
+            await receive()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(receive(), 0.01)
+        elif wait == "thread":
+            await asyncio.to_thread(int)
+        await gate.wait()
+        await send(body(b"late"))
+
+    site.app = app
+    client = site.connect()
+    client.send(REQUEST)
+    head = client.read_until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    client.assert_silent()
+    gate.open()
+    assert client.read_until(b"0\r\n\r\n") == b"4\r\nlate\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize("size", [1, 65_535, 65_536, 300_000, 5_000_000])
