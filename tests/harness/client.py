@@ -148,7 +148,7 @@ class Client:
         peer.send(h11.EndOfMessage())
         answer = Answer()
         parts: list[bytes] = []
-        while not answer.complete:
+        while True:
             try:
                 event = peer.next_event()
             except h11.RemoteProtocolError:
@@ -166,8 +166,10 @@ class Client:
             elif isinstance(event, h11.Data):
                 parts.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                answer.complete = True
+                # A body that goes up to the end needs an orderly one.
+                answer.complete = not self.was_reset
                 self.buffer = peer.trailing_data[0]
+                break
             else:
                 break  # the end, before any head
         answer.body = b"".join(parts)
