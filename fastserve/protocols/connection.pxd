@@ -17,6 +17,7 @@ cdef class Connection(Channel):
     cdef dict _template             #: scope to copy, or None
     cdef str _method                #: what the template holds
     cdef str _path                  #: likewise, without root_path
+    cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef object __weakref__
     cdef int _fd                    # where bytes are sent directly, or -1
     cdef bint _buffered             # the transport may still hold output
@@ -53,6 +54,7 @@ cdef class Connection(Channel):
     cdef dict _make_scope(self)
     cdef dict _make_template(self)
     cdef int _settle(self) except -1
+    cdef int _wait_idle(self) except -1
     cdef int _schedule(self) except -1
     cdef int _refuse(self, bytes data) except -1
     cdef int _report(self, bytes data) except -1

@@ -153,6 +153,9 @@ cdef class Connection(Channel):
         if self._closing or self._lingering:
             return 0
         self.due = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._busy = True
         self._confirming = False
         if self._pending is not None:
@@ -243,6 +246,8 @@ cdef class Connection(Channel):
                 self._request_open = False
                 if exchange is not None:
                     exchange.end_of_body()
+                    if self._eof:
+                        exchange.peer_finished()
                 parser.next()
             if fresh:
                 self._run(exchange)
@@ -340,9 +345,24 @@ cdef class Connection(Channel):
         if self._eof or not self._keep:
             return self._close()
         self.resume_reading()
-        if not self._request_open:
-            self._shared.wheel.set_deadline(self, self._shared.timeout_keep_alive)
+        return self._wait_idle()
+
+    cdef int _wait_idle(self) except -1:
+        """Close after the keep-alive time, unless something comes before."""
+        cdef Shared shared = self._shared
+        if shared.timeout_keep_alive >= 1:
+            return shared.wheel.set_deadline(self, shared.timeout_keep_alive)
+        if self._timer is not None:
+            self._timer.cancel()
+        # The wheel is too coarse for less than a second.
+        self._timer = shared.loop.call_later(
+            shared.timeout_keep_alive, self._idle_over, context=shared.context)
         return 0
+
+    def _idle_over(self):
+        self._timer = None
+        if self._exchange is None and not self._closing:
+            self._close()
 
     cdef int _schedule(self) except -1:
         """Go on in a callback of its own: never inside a step of an application."""
@@ -640,6 +660,9 @@ cdef class Connection(Channel):
         self._head = None
         self._out = None
         self._template = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if exchange is not None:
             exchange.peer_left()
         return 0

@@ -227,3 +227,13 @@ def test_keep_alive_of_zero_closes_at_once(start_server: Callable[..., Site]) ->
     client.send(REQUEST)
     assert client.answer().status == 200
     assert client.read_to_eof() == b""
+
+
+def test_a_keep_alive_time_of_0_closes_at_once(
+    start_server: Callable[..., Site],
+) -> None:
+    client = start_server(timeout_keep_alive=0).connect()
+    client.send(REQUEST)
+    began = time.monotonic()
+    assert client.last_answer().status == 200
+    assert time.monotonic() - began < 0.2
