@@ -38,7 +38,7 @@ EXTENSIONS = {
     "exchange": [],
     "http1": ["csrc/http_scan.c", *LLHTTP],
     "http1_writer": CSRC,
-    "shared": CSRC,
+    "shared": [*CSRC, "csrc/heap_keep.c"],
     "tasks": [],
 }
 

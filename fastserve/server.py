@@ -106,6 +106,9 @@ class Server:
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on an event loop made for it, until told to end; not inside a loop."""
+        from fastserve.protocols.shared import keep_heap
+
+        keep_heap()
         loop_factory = self.config.get_loop_factory()
         if loop_factory is None:
             asyncio.run(self.serve(sockets=sockets))

@@ -41,6 +41,7 @@ C_HEADERS = {
     "assert.h",
     "errno.h",
     "limits.h",
+    "malloc.h",
     "stddef.h",
     "stdint.h",
     "string.h",

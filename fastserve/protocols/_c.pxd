@@ -112,3 +112,7 @@ cdef extern from "http_write.h" nogil:
 
 cdef extern from "socket_send.h" nogil:
     size_t fs_socket_send(int fd, const char *data, size_t size, int more)
+
+
+cdef extern from "heap_keep.h" nogil:
+    int fs_heap_keep()

@@ -4,6 +4,8 @@ from typing import Any, final
 
 from fastserve.config import Config
 
+def keep_heap() -> bool: ...
+
 @final
 class Shared:
     total_requests: int

@@ -29,6 +29,16 @@ cdef enum:
 cdef double TICK = 0.25         # seconds a turn of the wheel
 
 
+def keep_heap():
+    """Make the C library keep the memory of reads for the next ones.
+
+    For a process that is a server and nothing else: it acts on the whole process. An
+    upload of 1 MiB costs 130 page faults and 500 us without it, 180 us with it
+    (bench.compare, upload-1m). Returns whether the C library can do that.
+    """
+    return bool(_c.fs_heap_keep())
+
+
 cdef class Timed:
     """Something that the wheel visits; at most one deadline each."""
 
