@@ -20,6 +20,7 @@ cdef class Connection(Channel):
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef object __weakref__
     cdef int _fd                    # where bytes are sent directly, or -1
+    cdef bint _queued               # to be sent at the end of the loop's turn
     cdef bint _buffered             # the transport may still hold output
     cdef bint _served               # a request, since it was idle last
     cdef bint _log_access
@@ -59,6 +60,7 @@ cdef class Connection(Channel):
     cdef int _refuse(self, bytes data) except -1
     cdef int _report(self, bytes data) except -1
     cdef int _write(self, object piece) except -1
+    cdef int _end_turn(self) except -1
     cdef int _flush_out(self) except -1
     cdef int _send_pieces(self, list pieces) except -1
     cdef int _send(self, bytes data, bint more) except -1

@@ -168,6 +168,7 @@ cdef class Connection(Channel):
 
     def _receive_eof(self):
         self._eof = True
+        self._flush_out()
         if self._closing or self._lingering:
             return False
         if self._exchange is None:
@@ -206,7 +207,7 @@ cdef class Connection(Channel):
         elif self._reading_paused and (
                 self._exchange is None or self._exchange.unread <= HIGH_WATER):
             self.resume_reading()       # it was paused for what has had its turn now
-        self._flush_out()
+        self._end_turn()
         return self._settle()
 
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1:
@@ -484,7 +485,7 @@ cdef class Connection(Channel):
     cdef int uncork(self) except -1:
         self._corked = False
         try:
-            self._flush_out()
+            self._end_turn()
             self._settle()
         except Exception as error:
             self._fault(error)
@@ -516,6 +517,7 @@ cdef class Connection(Channel):
         cdef list pieces
 
         if not self._corked:
+            self._flush_out()
             # From a task of the app's own: uvloop joins what one turn writes. Not
             # writelines(): asyncio's forgets flow control (CVE-2024-12254).
             self._buffered = True
@@ -539,6 +541,30 @@ cdef class Connection(Channel):
             self._out = pieces
         if self._out_size > HIGH_WATER:
             self._flush_out()
+        return 0
+
+    cdef int _end_turn(self) except -1:
+        """What a callback or a step has written goes out with the others' of this turn.
+
+        Sent one by one between the applications' steps, each answer of a busy turn
+        would wake a client that had gone to sleep again: 9 us a request under
+        FastAPI. A transport queues by itself.
+        """
+        if self._out is None:
+            return 0
+        if self._fd < 0 or self._buffered or self._out_size > GATHER:
+            return self._flush_out()
+        if not self._queued:
+            self._queued = True
+            self._shared.send_later(self)
+        return 0
+
+    cdef int send_queued(self) except -1:
+        self._queued = False
+        try:
+            self._flush_out()
+        except Exception as error:
+            self._fault(error)
         return 0
 
     cdef int _flush_out(self) except -1:

@@ -9,6 +9,7 @@ cdef class Timed:
     cdef int64_t slot               # the tick this is visited at; 0: not in the wheel
 
     cdef int64_t on_tick(self, int64_t now) except -1
+    cdef int send_queued(self) except -1
 
 
 cdef class Wheel:
@@ -53,10 +54,12 @@ cdef class Shared:
     cdef readonly bint has_task_factory
     cdef bytes _lines               #: Date line and configured header lines
     cdef Py_ssize_t date_size       # bytes of the Date line in them; 0: none
+    cdef list _senders              #: what has output for the end of this turn
     cdef int64_t _second            # the Unix time in the Date line
     cdef int64_t _report_second
     cdef int _reports               # explanations of refusals within that second
 
+    cdef int send_later(self, Timed sender) except -1
     cdef bytes default_lines(self)
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1

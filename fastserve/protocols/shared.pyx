@@ -40,10 +40,14 @@ def keep_heap():
 
 
 cdef class Timed:
-    """Something that the wheel visits; at most one deadline each."""
+    """Something that the loop comes back to: at a deadline, at the end of a turn."""
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """Called at tick `slot`. Returns the tick of the next visit, or 0: no more."""
+        return 0
+
+    cdef int send_queued(self) except -1:
+        """Called at the end of the turn in which send_later() was; raises nothing."""
         return 0
 
 
@@ -184,6 +188,7 @@ cdef class Shared:
         self.root_path = config.root_path
         self.root_path_bytes = config.root_path.encode("ascii")
         self.wheel = Wheel(loop, context)
+        self._senders = []
         self._template = {
             "type": "http",
             "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
@@ -225,6 +230,21 @@ cdef class Shared:
             lines.append(line[:size])
         self._lines = b"".join(lines)
         self._second = -1
+
+    cdef int send_later(self, Timed sender) except -1:
+        """Call its send_queued() when the loop has handed out what is ready now."""
+        if not self._senders:
+            self.loop.call_soon(self.send_all, context=self.context)
+        self._senders.append(sender)
+        return 0
+
+    def send_all(self):
+        """The end of a turn; called by the loop."""
+        cdef list senders = self._senders
+        cdef object sender
+        self._senders = []
+        for sender in senders:
+            (<Timed>sender).send_queued()
 
     cdef bytes default_lines(self):
         """The lines that every answer begins with; date_size bytes of them are Date's.

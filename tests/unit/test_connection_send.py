@@ -93,8 +93,11 @@ async def test_an_answer_goes_into_the_socket(pair: Pair) -> None:
     peer = Peer(pair[1])
     wire = Wire(make_shared(hello), SocketTransport(pair[0]))
     wire.data(get(b"/1"))
+    assert peer.read() == b""  # not before the loop's turn ends
+    await turns()
     assert peer.read() == answer(b"/1")
     wire.data(get(b"/2") + get(b"/3"))
+    await turns()
     assert peer.read() == answer(b"/2") + answer(b"/3")
     assert wire.transport.writes == []
 
@@ -170,8 +173,19 @@ async def test_a_socket_that_has_failed(pair: Pair) -> None:
     wire = Wire(make_shared(hello), SocketTransport(pair[0]))
     pair[1].close()
     wire.data(get())
+    await turns()
     assert wire.written == answer(b"/")
     wire.lost(BrokenPipeError())
+
+
+@on_loop
+async def test_an_answer_goes_out_before_a_close(pair: Pair) -> None:
+    """What waits for the turn's end is not lost to a FIN or a shutdown before it."""
+    peer = Peer(pair[1])
+    wire = Wire(make_shared(hello), SocketTransport(pair[0]))
+    wire.data(get())
+    assert wire.connection.eof_received() is False
+    assert peer.read() == answer(b"/")
 
 
 @on_loop

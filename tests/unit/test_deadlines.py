@@ -88,10 +88,8 @@ def test_a_request_that_begins_ends_it() -> None:
     assert wire.calls == []
     wire.data(get()[10:])
     assert wire.written == answer(b"/") * 2
+    # Answered early: the rest of a body is waited for as the next request is.
     wire.data(post(b"part", length=5))
-    loop.advance(100)
-    assert wire.calls == []
-    wire.data(b"!")
     assert 5 <= closed_after(loop, wire) <= 5 + LATE
 
 
@@ -216,15 +214,15 @@ def test_it_sleeps_when_the_last_has_left() -> None:
     assert loop.timers == 0
 
 
-def test_it_sleeps_while_answers_run() -> None:
+def test_it_sleeps_while_requests_come_in() -> None:
     loop = FakeLoop()
     wire = Wire(make_shared(hello, loop))
     wire.data(get())
     assert loop.timers == 1
-    wire.data(post(b"", length=1))
+    wire.data(get()[:10])
     loop.advance(2)
     assert loop.timers == 0
-    wire.data(b"x")
+    wire.data(get()[10:])
     assert loop.timers == 1
 
 

@@ -29,4 +29,4 @@ def test_blocks_that_come_and_go_fault_once() -> None:
     kept, faults = ran.stdout.split()
     assert kept == str(platform.libc_ver()[0] == "glibc")
     if kept == "True":
-        assert int(faults) < 500  # one for each page without it: some 49,000
+        assert int(faults) < 500  # 9,000 without it: one for each page
