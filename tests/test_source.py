@@ -44,6 +44,7 @@ C_HEADERS = {
     "malloc.h",
     "stddef.h",
     "stdint.h",
+    "stdlib.h",
     "string.h",
     "sys/socket.h",
     "arm_neon.h",
