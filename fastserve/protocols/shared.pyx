@@ -29,6 +29,7 @@ cdef enum:
 cdef double TICK = 0.25         # seconds a turn of the wheel
 
 
+@cython.binding(True)           # or Python 3.13 shows it with a self
 def keep_heap():
     """Make the C library keep the memory of reads for the next ones.
 
