@@ -7,14 +7,19 @@ which are compiled: nothing at this module's top needs them to have been built.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import logging.config
+import os
 import re
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from configparser import RawConfigParser
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -22,6 +27,7 @@ from fastserve._types import ASGIApplication
 from fastserve.importer import ImportFromStringError, import_from_string
 from fastserve.logging import TRACE_LOG_LEVEL
 from fastserve.middleware.message_logger import MessageLoggerMiddleware
+from fastserve.reload_paths import resolve_reload_patterns, without_excluded
 from fastserve.sockets import bind_unix_socket, inherited_socket
 
 if sys.version_info >= (3, 14):
@@ -35,9 +41,18 @@ if TYPE_CHECKING:
     from fastserve.loops import LoopFactory
     from fastserve.protocols.shared import Shared
 
+HTTPProtocolType = Literal["auto", "h11", "httptools", "zttp"]
+WSProtocolType = Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"]
 LifespanType = Literal["auto", "on", "off"]
-LoopFactoryType = Literal["none", "auto", "asyncio", "uvloop"]
-InterfaceType = Literal["auto", "asgi3"]
+LoopFactoryType = Literal["none", "auto", "asyncio", "uvloop", "zuvloop"]
+InterfaceType = Literal["auto", "asgi3", "asgi2", "wsgi"]
+
+LogConfig = dict[str, Any] | str | os.PathLike[str] | RawConfigParser | IO[Any]
+# Given the Config and what makes the context that the ssl_* settings describe.
+SSLContextFactory = Callable[
+    ["Config", Callable[[], ssl.SSLContext]],
+    ssl.SSLContext,
+]
 
 LOG_LEVELS: dict[str, int] = {
     "critical": logging.CRITICAL,
@@ -58,7 +73,9 @@ LOOP_FACTORIES: dict[str, str | None] = {
     "asyncio": "fastserve.loops:asyncio_loop_factory",
     "uvloop": "fastserve.loops:uvloop_loop_factory",
 }
-INTERFACES: list[InterfaceType] = ["auto", "asgi3"]
+INTERFACES: list[InterfaceType] = ["auto", "asgi3", "asgi2", "wsgi"]
+
+SSL_PROTOCOL_VERSION: int = ssl.PROTOCOL_TLS_SERVER
 
 # The exit code of whatever keeps a server from starting.
 STARTUP_FAILURE = 3
@@ -123,6 +140,35 @@ def _exit(message: str, *args: object) -> NoReturn:
     sys.exit(STARTUP_FAILURE)
 
 
+def _as_list(values: list[str] | str | None) -> list[str]:
+    return [values] if isinstance(values, str) else list(values or [])
+
+
+def _load_env_file(path: str | os.PathLike[str]) -> None:
+    """Add what a .env file says to the environment; what is set already stays."""
+    try:
+        from dotenv import load_dotenv
+    except ImportError as exc:
+        raise ImportError(
+            "Environment files need the package python-dotenv; install it, or "
+            "fastserve-asgi[standard]."
+        ) from exc
+    logger.info("Loading environment from '%s'", path)
+    load_dotenv(dotenv_path=path)
+
+
+def _web_concurrency() -> int | None:
+    text = os.environ.get("WEB_CONCURRENCY")
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(
+            f"WEB_CONCURRENCY is {text!r}, which is no whole number."
+        ) from None
+
+
 class Config:
     """The settings of one server; each parameter is an attribute of its name."""
 
@@ -134,14 +180,31 @@ class Config:
         uds: str | None = None,
         fd: int | None = None,
         loop: LoopFactoryType | str = "auto",
+        http: type[asyncio.Protocol] | HTTPProtocolType | str = "auto",
+        http2: bool = False,
+        ws: type[asyncio.Protocol] | WSProtocolType | str = "auto",
+        ws_max_size: int = 16 * 1024 * 1024,
+        ws_max_queue: int = 32,
+        ws_ping_interval: float | None = 20.0,
+        ws_ping_timeout: float | None = 20.0,
+        ws_per_message_deflate: bool = True,
         lifespan: LifespanType = "auto",
-        log_config: dict[str, Any] | None = LOGGING_CONFIG,
+        env_file: str | os.PathLike[str] | None = None,
+        log_config: LogConfig | None = LOGGING_CONFIG,
         log_level: str | int | None = None,
         access_log: bool = True,
         use_colors: bool | None = None,
         interface: InterfaceType = "auto",
+        reload: bool = False,
+        reload_dirs: list[str] | str | None = None,
+        reload_delay: float = 0.25,
+        reload_includes: list[str] | str | None = None,
+        reload_excludes: list[str] | str | None = None,
+        workers: int | None = None,
+        proxy_headers: bool = True,
         server_header: bool = True,
         date_header: bool = True,
+        forwarded_allow_ips: list[str] | str | None = None,
         root_path: str = "",
         limit_concurrency: int | None = None,
         limit_max_requests: int | None = None,
@@ -150,9 +213,20 @@ class Config:
         timeout_keep_alive: int = 5,
         timeout_notify: int = 30,
         timeout_graceful_shutdown: int | None = None,
+        timeout_worker_healthcheck: int = 5,
         callback_notify: Callable[..., Awaitable[None]] | None = None,
+        ssl_keyfile: str | os.PathLike[str] | None = None,
+        ssl_certfile: str | os.PathLike[str] | None = None,
+        ssl_keyfile_password: str | None = None,
+        ssl_version: int = SSL_PROTOCOL_VERSION,
+        ssl_cert_reqs: int = ssl.CERT_NONE,
+        ssl_ca_certs: str | os.PathLike[str] | None = None,
+        ssl_ciphers: str | None = None,
+        ssl_context_factory: SSLContextFactory | None = None,
         headers: list[tuple[str, str]] | None = None,
         factory: bool = False,
+        h11_max_incomplete_event_size: int | None = None,
+        reset_contextvars: bool = False,
     ) -> None:
         self.app = app
         self.host = host
@@ -160,12 +234,24 @@ class Config:
         self.uds = uds
         self.fd = fd
         self.loop = loop
+        self.http = http
+        self.http2 = http2
+        self.ws = ws
+        self.ws_max_size = ws_max_size
+        self.ws_max_queue = ws_max_queue
+        self.ws_ping_interval = ws_ping_interval
+        self.ws_ping_timeout = ws_ping_timeout
+        self.ws_per_message_deflate = ws_per_message_deflate
         self.lifespan = lifespan
+        self.env_file = env_file
         self.log_config = log_config
         self.log_level = log_level
         self.access_log = access_log
         self.use_colors = use_colors
         self.interface = interface
+        self.reload = reload
+        self.reload_delay = reload_delay
+        self.proxy_headers = proxy_headers
         self.server_header = server_header
         self.date_header = date_header
         self.root_path = root_path
@@ -176,9 +262,20 @@ class Config:
         self.timeout_keep_alive = timeout_keep_alive
         self.timeout_notify = timeout_notify
         self.timeout_graceful_shutdown = timeout_graceful_shutdown
+        self.timeout_worker_healthcheck = timeout_worker_healthcheck
         self.callback_notify = callback_notify
+        self.ssl_keyfile = ssl_keyfile
+        self.ssl_certfile = ssl_certfile
+        self.ssl_keyfile_password = ssl_keyfile_password
+        self.ssl_version = ssl_version
+        self.ssl_cert_reqs = ssl_cert_reqs
+        self.ssl_ca_certs = ssl_ca_certs
+        self.ssl_ciphers = ssl_ciphers
+        self.ssl_context_factory = ssl_context_factory
         self.headers = headers or []
         self.factory = factory
+        self.h11_max_incomplete_event_size = h11_max_incomplete_event_size
+        self.reset_contextvars = reset_contextvars
 
         # What `load` finds out.
         self.loaded = False
@@ -187,24 +284,91 @@ class Config:
         self.http_protocol_class: Callable[..., Any]  # makes a protocol
         self.shared_class: type[Shared]
         self.lifespan_class: type[LifespanOn | LifespanOff]
-        self.ssl = None
+        self.ssl: ssl.SSLContext | None = None
 
         self.configure_logging()
+        self._find_reload_paths(reload_dirs, reload_includes, reload_excludes)
+        if env_file is not None:
+            _load_env_file(env_file)
+        # From the environment only now: the file may have set them.
+        self.workers = (_web_concurrency() if workers is None else workers) or 1
+        self.forwarded_allow_ips = forwarded_allow_ips
+        if forwarded_allow_ips is None:
+            self.forwarded_allow_ips = os.environ.get(
+                "FORWARDED_ALLOW_IPS", "127.0.0.1,::1"
+            )
+        if self.reload and self.workers > 1:
+            logger.warning('"workers" flag is ignored when reloading is enabled.')
+
+    def _find_reload_paths(
+        self,
+        dirs: list[str] | str | None,
+        includes: list[str] | str | None,
+        excludes: list[str] | str | None,
+    ) -> None:
+        """Set what --reload watches: folders, and patterns of file names."""
+        self.reload_dirs: list[Path] = []
+        self.reload_dirs_excludes: list[Path] = []
+        self.reload_includes: list[str] = []
+        self.reload_excludes: list[str] = []
+        if not self.should_reload:
+            if dirs or includes or excludes:
+                logger.warning(
+                    "Current configuration will not reload as not all conditions are "
+                    "met, please refer to documentation."
+                )
+            return
+
+        given = _as_list(dirs)
+        self.reload_includes, watched = resolve_reload_patterns(
+            _as_list(includes), given
+        )
+        self.reload_excludes, self.reload_dirs_excludes = resolve_reload_patterns(
+            _as_list(excludes), []
+        )
+        self.reload_includes = [
+            each for each in self.reload_includes if each not in self.reload_excludes
+        ]
+        self.reload_dirs = without_excluded(watched, self.reload_dirs_excludes)
+        if not self.reload_dirs:
+            if given:
+                logger.warning(
+                    "Provided reload directories %s did not contain valid "
+                    "directories, watching current working directory.",
+                    given,
+                )
+            self.reload_dirs = [Path.cwd()]
+        logger.info(
+            "Will watch for changes in these directories: %s",
+            sorted(map(str, self.reload_dirs)),
+        )
 
     @property
-    def asgi_version(self) -> Literal["3.0"]:
+    def asgi_version(self) -> Literal["2.0", "3.0"]:
         """Raises KeyError before `load` when the interface is to be found out."""
-        versions: dict[str, Literal["3.0"]] = {"asgi3": "3.0"}
+        versions: dict[str, Literal["2.0", "3.0"]]
+        versions = {"asgi2": "2.0", "asgi3": "3.0", "wsgi": "3.0"}
         return versions[self.interface]
 
     @property
     def is_ssl(self) -> bool:
-        return False
+        """Whether TLS was asked for; true before `load` as well."""
+        return bool(self.ssl_keyfile or self.ssl_certfile or self.ssl_context_factory)
+
+    @property
+    def should_reload(self) -> bool:
+        """Whether to watch files: only an application told by name can be reloaded."""
+        return isinstance(self.app, str) and self.reload
+
+    @property
+    def use_subprocess(self) -> bool:
+        """Whether the server runs in a child of this process."""
+        return bool(self.reload or self.workers > 1)
 
     def configure_logging(self) -> None:
         """Apply log_config, then the settings that change single loggers."""
         logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
-        if self.log_config is not None:
+        if isinstance(self.log_config, dict):
             logging.config.dictConfig(self.log_config)
             if self.use_colors is not None:
                 _set_use_colors(self.use_colors)
@@ -298,7 +462,7 @@ class Config:
             return custom
         by_name: Callable[..., LoopFactory] | None
         by_name = import_from_string(LOOP_FACTORIES[self.loop])
-        return None if by_name is None else by_name(use_subprocess=False)
+        return None if by_name is None else by_name(use_subprocess=self.use_subprocess)
 
     def bind_socket(self) -> socket.socket:
         """A bound socket, inheritable and not yet listening, for `Server.serve`.

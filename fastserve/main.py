@@ -7,9 +7,12 @@ module but the package itself; nothing here imports a compiled module.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import platform
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -25,11 +28,16 @@ from fastserve.config import (
     LIFESPAN,
     LOG_LEVELS,
     LOGGING_CONFIG,
+    SSL_PROTOCOL_VERSION,
     STARTUP_FAILURE,
     Config,
+    HTTPProtocolType,
     InterfaceType,
     LifespanType,
+    LogConfig,
     LoopFactoryType,
+    SSLContextFactory,
+    WSProtocolType,
     encode_header,
 )
 from fastserve.server import Server
@@ -235,24 +243,52 @@ def run(
     uds: str | None = None,
     fd: int | None = None,
     loop: LoopFactoryType | str = "auto",
+    http: type[asyncio.Protocol] | HTTPProtocolType | str = "auto",
+    http2: bool = False,
+    ws: type[asyncio.Protocol] | WSProtocolType | str = "auto",
+    ws_max_size: int = 16 * 1024 * 1024,
+    ws_max_queue: int = 32,
+    ws_ping_interval: float | None = 20.0,
+    ws_ping_timeout: float | None = 20.0,
+    ws_per_message_deflate: bool = True,
     lifespan: LifespanType = "auto",
-    interface: InterfaceType = "auto",
-    log_config: dict[str, Any] | None = LOGGING_CONFIG,
+    env_file: str | os.PathLike[str] | None = None,
+    log_config: LogConfig | None = LOGGING_CONFIG,
     log_level: str | int | None = None,
     access_log: bool = True,
+    use_colors: bool | None = None,
+    interface: InterfaceType = "auto",
+    reload: bool = False,
+    reload_dirs: list[str] | str | None = None,
+    reload_delay: float = 0.25,
+    reload_includes: list[str] | str | None = None,
+    reload_excludes: list[str] | str | None = None,
+    workers: int | None = None,
+    proxy_headers: bool = True,
     server_header: bool = True,
     date_header: bool = True,
+    forwarded_allow_ips: list[str] | str | None = None,
     root_path: str = "",
     limit_concurrency: int | None = None,
-    backlog: int = 2048,
     limit_max_requests: int | None = None,
     limit_max_requests_jitter: int = 0,
+    backlog: int = 2048,
     timeout_keep_alive: int = 5,
     timeout_graceful_shutdown: int | None = None,
+    timeout_worker_healthcheck: int = 5,
+    ssl_keyfile: str | os.PathLike[str] | None = None,
+    ssl_certfile: str | os.PathLike[str] | None = None,
+    ssl_keyfile_password: str | None = None,
+    ssl_version: int = SSL_PROTOCOL_VERSION,
+    ssl_cert_reqs: int = ssl.CERT_NONE,
+    ssl_ca_certs: str | os.PathLike[str] | None = None,
+    ssl_ciphers: str | None = None,
+    ssl_context_factory: SSLContextFactory | None = None,
     headers: list[tuple[str, str]] | None = None,
-    use_colors: bool | None = None,
-    app_dir: str | None = None,
     factory: bool = False,
+    h11_max_incomplete_event_size: int | None = None,
+    reset_contextvars: bool = False,
+    app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.
 
@@ -260,34 +296,11 @@ def run(
     an event loop, so that its module may run one of its own.
     Raises SystemExit(3) when the server could not start.
     """
+    settings = {name: value for name, value in locals().items() if name != "app_dir"}
     if app_dir is not None:
         sys.path.insert(0, app_dir)
 
-    config = Config(
-        app,
-        host=host,
-        port=port,
-        uds=uds,
-        fd=fd,
-        loop=loop,
-        lifespan=lifespan,
-        interface=interface,
-        log_config=log_config,
-        log_level=log_level,
-        access_log=access_log,
-        server_header=server_header,
-        date_header=date_header,
-        root_path=root_path,
-        limit_concurrency=limit_concurrency,
-        backlog=backlog,
-        limit_max_requests=limit_max_requests,
-        limit_max_requests_jitter=limit_max_requests_jitter,
-        timeout_keep_alive=timeout_keep_alive,
-        timeout_graceful_shutdown=timeout_graceful_shutdown,
-        headers=headers,
-        use_colors=use_colors,
-        factory=factory,
-    )
+    config = Config(**settings)
     config.load_app()
 
     server = Server(config=config)

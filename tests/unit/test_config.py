@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 import fastserve
 from fastserve import Config
@@ -65,24 +66,36 @@ def exit_code(caught: pytest.ExceptionInfo[SystemExit]) -> object:
 # -- parameters -----------------------------------------------------------------------
 
 
-def test_each_parameter_is_an_attribute() -> None:
+# What a parameter becomes where that is not what was given.
+BECOMES: dict[str, object] = {
+    "log_config": None,
+    "headers": [],
+    "workers": 1,
+    "forwarded_allow_ips": "127.0.0.1,::1",
+    "reload_dirs": [],
+    "reload_includes": [],
+    "reload_excludes": [],
+}
+
+
+def test_each_parameter_is_an_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"):
+        monkeypatch.delenv(name, raising=False)
+    config = Config(asgi_app, log_config=None)
     for name, parameter in inspect.signature(Config).parameters.items():
         if name != "app":
-            given = getattr(Config(asgi_app, log_config=None), name)
-            expected = parameter.default
-            if name == "headers":
-                expected = []
-            elif name == "log_config":
-                expected = None
-            assert given == expected, name
+            expected = BECOMES.get(name, parameter.default)
+            assert getattr(config, name) == expected, name
 
 
-def test_positional_order() -> None:
-    names = list(inspect.signature(Config).parameters)
-    assert names[:6] == ["app", "host", "port", "uds", "fd", "loop"]
-    # As in uvicorn's Config, less what is not there yet.
-    assert names.index("log_level") == names.index("log_config") + 1
-    assert names[-2:] == ["headers", "factory"]
+def test_parameters_are_uvicorns_in_order() -> None:
+    of_uvicorn = inspect.signature(uvicorn.Config).parameters
+    ours = inspect.signature(Config).parameters
+    assert list(ours) == list(of_uvicorn)
+    for name, parameter in ours.items():
+        assert parameter.kind == of_uvicorn[name].kind
+        if name != "log_config":
+            assert parameter.default == of_uvicorn[name].default, name
 
 
 def test_run_has_the_same_parameters_and_defaults() -> None:
