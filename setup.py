@@ -34,10 +34,11 @@ LLHTTP = [f"vendor/llhttp/src/{name}.c" for name in ("api", "http", "llhttp")]
 # of llhttp do not compile as one unit.
 EXTENSIONS = {
     "awaitables": [],
-    "connection": ["csrc/socket_send.c"],
+    "connection": [],
     "exchange": [],
     "http1": ["csrc/http_scan.c", *LLHTTP],
     "http1_writer": CSRC,
+    "output": ["csrc/socket_send.c"],
     "shared": [*CSRC, "csrc/heap_keep.c"],
     "tasks": [],
 }

@@ -3,7 +3,8 @@
 An ASGI server answers most awaits at once. A class here has what asyncio asks of a
 coroutine (send, throw, close, __await__), so that an application may wrap what
 receive() and send() return in a task, gather or wait_for; its end goes through the
-am_send slot, which needs no StopIteration.
+am_send slot, which needs no StopIteration. Each class spells these methods out: one
+that inherited them would share its base's table of slots, and with it am_send.
 
 Never: an exchange, a channel, an event loop of its own choice.
 """

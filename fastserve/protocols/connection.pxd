@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from fastserve.protocols.exchange cimport Channel, Exchange, HttpExchange
 from fastserve.protocols.http1 cimport RequestParser
 from fastserve.protocols.http1_writer cimport ResponseWriter
+from fastserve.protocols.output cimport Output
 from fastserve.protocols.shared cimport Shared
 
 
@@ -12,6 +13,7 @@ cdef class Connection(Channel):
     # The connection's.
     cdef Shared _shared
     cdef readonly object transport  #: asyncio.Transport; None once it is lost
+    cdef Output _output
     cdef RequestParser _parser
     cdef ResponseWriter _writer
     cdef dict _template             #: scope to copy, or None
@@ -19,9 +21,6 @@ cdef class Connection(Channel):
     cdef str _path                  #: likewise, without root_path
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef object __weakref__
-    cdef int _fd                    # where bytes are sent directly, or -1
-    cdef bint _queued               # to be sent at the end of the loop's turn
-    cdef bint _buffered             # the transport may still hold output
     cdef bint _served               # a request, since it was idle last
     cdef bint _log_access
     cdef bint _closing              # nothing more is read or written
@@ -33,12 +32,9 @@ cdef class Connection(Channel):
     cdef bint _scheduled            # _continue() is to be called
     cdef bint _busy                 # something came since the wheel's last visit
     cdef bint _confirming           # the deadline has passed; input may be unread
-    # Input that waits for its turn, and the output of the present callback.
+    # Input that waits for its turn.
     cdef bytes _pending
     cdef Py_ssize_t _pending_at
-    cdef bint _corked               # output is collected
-    cdef object _out                #: None, bytes, or a list of bytes
-    cdef Py_ssize_t _out_size
     # One request's.
     cdef HttpExchange _exchange     # None: no answer is owed
     cdef bint _request_open         # its body has not ended
@@ -59,11 +55,6 @@ cdef class Connection(Channel):
     cdef int _schedule(self) except -1
     cdef int _refuse(self, bytes data) except -1
     cdef int _report(self, bytes data) except -1
-    cdef int _write(self, object piece) except -1
-    cdef int _end_turn(self) except -1
-    cdef int _flush_out(self) except -1
-    cdef int _send_pieces(self, list pieces) except -1
-    cdef int _send(self, bytes data, bint more) except -1
     cdef int _end_answer(self) except -1
     cdef int _cut(self) except -1
     cdef int _close(self) except -1

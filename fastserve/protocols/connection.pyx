@@ -1,4 +1,4 @@
-"""The asyncio protocol of one connection: the only writer of its socket.
+"""The asyncio protocol of one connection; its output apart, its socket's only writer.
 
 Bytes go to the parser; a request whose head is complete becomes an exchange, whose
 application is started here, in the callback that brought the bytes; what it sends
@@ -15,21 +15,19 @@ one's step, a byte of an error answer inside an answer that has begun.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Copy
 
 import os
 import socket
 import struct
 
-from fastserve.protocols cimport _c
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 
 
 cdef enum:
-    HIGH_WATER = 65536          # bytes of body unread, or of output collected
-    GATHER = 16384              # up to this pieces are joined, above they are gathered
+    HIGH_WATER = 65536          # bytes of body unread, or of input that waits
     BURST = 32                  # requests in one callback, then others have a turn
 
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
@@ -63,14 +61,6 @@ cdef tuple address(object info):
     return None
 
 
-cdef int descriptor(object transport) except -2:
-    """The socket's, if bytes may be sent on it as they are; else -1."""
-    cdef object real = transport.get_extra_info("socket")
-    if real is None or transport.get_extra_info("sslcontext") is not None:
-        return -1
-    return real.fileno()
-
-
 cdef str guess(bytes data, str reason):
     """What a refused request probably was."""
     if data.startswith(b"\x16\x03"):
@@ -91,6 +81,7 @@ cdef class Connection(Channel):
     def __init__(self, Shared shared):
         self._shared = shared
         self._keep = True
+        self._output = Output(shared)
         self._parser = RequestParser()
         self._writer = ResponseWriter()
         self._writer.close_is_said = not shared.keep_alive
@@ -99,7 +90,7 @@ cdef class Connection(Channel):
 
     def connection_made(self, transport):
         self.transport = transport
-        self._fd = descriptor(transport)
+        self._output.open(transport)
         self._shared.connections.add(self)
         self._shared.refresh()
         self._log_access = self._shared.has_access_log()
@@ -121,7 +112,7 @@ cdef class Connection(Channel):
 
     def connection_lost(self, error):
         self._closing = True
-        self._fd = -1
+        self._output.discard()
         self._trace("lost")
         try:
             self._release()
@@ -168,7 +159,7 @@ cdef class Connection(Channel):
 
     def _receive_eof(self):
         self._eof = True
-        self._flush_out()
+        self._output.flush()
         if self._closing or self._lingering:
             return False
         if self._exchange is None:
@@ -194,11 +185,11 @@ cdef class Connection(Channel):
 
     cdef int _process(self, bytes data, Py_ssize_t at) except -1:
         """Parse and serve, then write what the answers of this turn have come to."""
-        self._corked = True
+        self._output.corked = True
         try:
             at = self._serve(data, at)
         finally:
-            self._corked = False
+            self._output.corked = False
         if at < PyBytes_GET_SIZE(data) and not self._closing and not self._lingering:
             self._pending = data
             self._pending_at = at
@@ -207,7 +198,7 @@ cdef class Connection(Channel):
         elif self._reading_paused and (
                 self._exchange is None or self._exchange.unread <= HIGH_WATER):
             self.resume_reading()       # it was paused for what has had its turn now
-        self._end_turn()
+        self._output.end_turn()
         return self._settle()
 
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1:
@@ -424,7 +415,7 @@ cdef class Connection(Channel):
                 (b"connection", b"close"),
             ],
             self._shared.default_lines(), self._shared.date_size, False, False, False)
-        self._write(self._writer.body(self._head, text, False))
+        self._output.write(self._writer.body(self._head, text, False))
         self._head = None
         return self._linger()
 
@@ -459,33 +450,33 @@ cdef class Connection(Channel):
         self._head = None
         if piece is not None:
             self._sent = True
-            self._write(piece)
+            self._output.write(piece)
         if not more:
             self._end_answer()
         return 0
 
     cdef int informational(self, int status) except -1:
         if not self._closing:
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return 0
 
     cdef int flush(self) except -1:
         if self._head is not None:
             self._sent = True
-            self._write(self._head)
+            self._output.write(self._head)
             self._head = None
         return 0
 
     cdef bint cork(self) noexcept:
-        if self._corked:
+        if self._output.corked:
             return False
-        self._corked = True
+        self._output.corked = True
         return True
 
     cdef int uncork(self) except -1:
-        self._corked = False
+        self._output.corked = False
         try:
-            self._end_turn()
+            self._output.end_turn()
             self._settle()
         except Exception as error:
             self._fault(error)
@@ -497,7 +488,7 @@ cdef class Connection(Channel):
         self._keep = False
         if exchange is self._exchange:
             return self._cut()
-        if self._exchange is None and not self._corked:
+        if self._exchange is None and not self._output.corked:
             return self._settle()
         return 0
 
@@ -510,121 +501,16 @@ cdef class Connection(Channel):
     cdef bint is_writable(self) noexcept:
         return not self._writing_paused
 
-    # --- output -------------------------------------------------------------------
-
-    cdef int _write(self, object piece) except -1:
-        """Write bytes or a list of bytes, at once or with the rest of this turn."""
-        cdef list pieces
-
-        if not self._corked:
-            self._flush_out()
-            # From a task of the app's own: uvloop joins what one turn writes. Not
-            # writelines(): asyncio's forgets flow control (CVE-2024-12254).
-            self._buffered = True
-            pieces = piece if type(piece) is list else [piece]
-            for piece in pieces:
-                self.transport.write(piece)
-            return 0
-        if self._out is None and type(piece) is bytes:
-            self._out = piece
-            self._out_size = PyBytes_GET_SIZE(piece)
-        else:
-            pieces = self._out if type(self._out) is list else (
-                [] if self._out is None else [self._out])
-            if type(piece) is bytes:
-                pieces.append(piece)
-                self._out_size += PyBytes_GET_SIZE(piece)
-            else:
-                pieces.extend(piece)
-                for piece in <list>piece:
-                    self._out_size += PyBytes_GET_SIZE(piece)
-            self._out = pieces
-        if self._out_size > HIGH_WATER:
-            self._flush_out()
-        return 0
-
-    cdef int _end_turn(self) except -1:
-        """What a callback or a step has written goes out with the others' of this turn.
-
-        Sent one by one between the applications' steps, each answer of a busy turn
-        would wake a client that had gone to sleep again: 9 us a request under
-        FastAPI. A transport queues by itself.
-        """
-        if self._out is None:
-            return 0
-        if self._fd < 0 or self._buffered or self._out_size > GATHER:
-            return self._flush_out()
-        if not self._queued:
-            self._queued = True
-            self._shared.send_later(self)
-        return 0
-
-    cdef int send_queued(self) except -1:
-        self._queued = False
-        try:
-            self._flush_out()
-        except Exception as error:
-            self._fault(error)
-        return 0
-
-    cdef int _flush_out(self) except -1:
-        cdef object out = self._out
-        cdef Py_ssize_t size = self._out_size
-
-        if out is None:
-            return 0
-        self._out = None
-        self._out_size = 0
-        if self._closing:
-            return 0
-        if type(out) is list:
-            if size > GATHER:
-                return self._send_pieces(<list>out)
-            out = b"".join(<list>out)
-        return self._send(<bytes>out, False)
-
-    cdef int _send_pieces(self, list pieces) except -1:
-        cdef Py_ssize_t last = len(pieces) - 1
-        cdef Py_ssize_t i
-
-        if self._fd < 0:
-            self.transport.writelines(pieces)       # TLS: as few records as can be
-            return 0
-        for i in range(last + 1):
-            self._send(<bytes>pieces[i], i < last)
-        return 0
-
-    cdef int _send(self, bytes data, bint more) except -1:
-        """Into the socket, if nothing waits before it; the rest to the transport.
-
-        A write through uvloop's transport costs a Python call, a queue and a handle
-        more than the system call does. The descriptor is the transport's, and open
-        until connection_lost() has returned.
-        """
-        cdef Py_ssize_t taken = 0
-
-        if self._fd >= 0:
-            if self._buffered and self.transport.get_write_buffer_size() == 0:
-                self._buffered = False
-            if not self._buffered:
-                taken = _c.fs_socket_send(
-                    self._fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), more)
-            if taken == PyBytes_GET_SIZE(data):
-                return 0
-        self._buffered = True
-        self.transport.write(memoryview(data)[taken:] if taken else data)
-        return 0
+    # --- ends ---------------------------------------------------------------------
 
     cdef int _end_answer(self) except -1:
         self._exchange = None
         self._shared.total_requests += 1
         if not self._writer.keep_alive:
             self._keep = False
-        if not self._corked:
+        if not self._output.corked:
             self._settle()
         return 0
-
-    # --- ends ---------------------------------------------------------------------
 
     cdef int _cut(self) except -1:
         """End an answer that cannot be completed, so that it does not look whole."""
@@ -632,7 +518,7 @@ cdef class Connection(Channel):
         self._exchange = None
         self._keep = False
         self._head = None
-        self._flush_out()
+        self._output.flush()
         if exchange is not None:
             exchange.peer_left()
         if self._sent and self._writer.until_close:
@@ -643,7 +529,7 @@ cdef class Connection(Channel):
 
     cdef int _close(self) except -1:
         """Close when everything is written."""
-        self._flush_out()
+        self._output.flush()
         if not self._closing:
             self._closing = True
             self.transport.close()
@@ -654,7 +540,7 @@ cdef class Connection(Channel):
 
         A close with input unread would be a RST, which may overtake the answer.
         """
-        self._flush_out()
+        self._output.flush()
         self._pending = None
         if self._eof or self._closing or not self.transport.can_write_eof():
             return self._close()
@@ -684,7 +570,7 @@ cdef class Connection(Channel):
         self._exchange = None
         self._pending = None
         self._head = None
-        self._out = None
+        self._output.discard()
         self._template = None
         if self._timer is not None:
             self._timer.cancel()
@@ -702,7 +588,7 @@ cdef class Connection(Channel):
     cdef int _fault(self, object error) except -1:
         """A fault of the server's own ends this connection and nothing else."""
         self._shared.logger.error("A connection failed.", exc_info=error)
-        self._corked = False
+        self._output.corked = False
         if not self._closing:
             self._closing = True
             self.transport.abort()

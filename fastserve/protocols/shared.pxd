@@ -9,6 +9,9 @@ cdef class Timed:
     cdef int64_t slot               # the tick this is visited at; 0: not in the wheel
 
     cdef int64_t on_tick(self, int64_t now) except -1
+
+
+cdef class Sender:
     cdef int send_queued(self) except -1
 
 
@@ -59,7 +62,7 @@ cdef class Shared:
     cdef int64_t _report_second
     cdef int _reports               # explanations of refusals within that second
 
-    cdef int send_later(self, Timed sender) except -1
+    cdef int send_later(self, Sender sender) except -1
     cdef bytes default_lines(self)
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1

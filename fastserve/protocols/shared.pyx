@@ -41,11 +41,15 @@ def keep_heap():
 
 
 cdef class Timed:
-    """Something that the loop comes back to: at a deadline, at the end of a turn."""
+    """Something with a deadline."""
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """Called at tick `slot`. Returns the tick of the next visit, or 0: no more."""
         return 0
+
+
+cdef class Sender:
+    """Something with output for the end of the loop's turn."""
 
     cdef int send_queued(self) except -1:
         """Called at the end of the turn in which send_later() was; raises nothing."""
@@ -232,7 +236,7 @@ cdef class Shared:
         self._lines = b"".join(lines)
         self._second = -1
 
-    cdef int send_later(self, Timed sender) except -1:
+    cdef int send_later(self, Sender sender) except -1:
         """Call its send_queued() when the loop has handed out what is ready now."""
         if not self._senders:
             self.loop.call_soon(self.send_all, context=self.context)
@@ -245,7 +249,7 @@ cdef class Shared:
         cdef object sender
         self._senders = []
         for sender in senders:
-            (<Timed>sender).send_queued()
+            (<Sender>sender).send_queued()
 
     cdef bytes default_lines(self):
         """The lines that every answer begins with; date_size bytes of them are Date's.

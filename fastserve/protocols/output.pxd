@@ -1,0 +1,24 @@
+# The bytes of one connection on their way to its socket.
+
+from fastserve.protocols.shared cimport Sender, Shared
+
+
+cdef class Output(Sender):
+    cdef Shared _shared
+    cdef object _transport          #: asyncio.Transport; None: nothing is written
+    cdef object _collected          #: None, bytes, or a list of bytes
+    cdef Py_ssize_t _size           # bytes collected
+    cdef int _fd                    # where bytes are sent directly, or -1
+    cdef bint corked                # what is written is collected
+    cdef bint _queued               # to be sent at the end of the loop's turn
+    cdef bint _buffered             # the transport may still hold output
+
+    cdef int open(self, object transport) except -1
+    cdef int discard(self) except -1
+    cdef int write(self, object piece) except -1
+    cdef int end_turn(self) except -1
+    cdef int flush(self) except -1
+    cdef int _pass_on(self, object piece) except -1
+    cdef int _collect(self, object piece) except -1
+    cdef int _send_pieces(self, list pieces) except -1
+    cdef int _send(self, bytes data, bint more) except -1

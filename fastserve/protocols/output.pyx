@@ -1,0 +1,161 @@
+"""What one connection writes: collected, then sent in as few calls as can be.
+
+While it is corked, in a callback or in a step of the application, pieces are
+collected; they go into the socket at the end of the loop's turn. What the socket does
+not take goes to the transport, and so does all that is written behind it.
+
+Never: a byte out of order, a byte of its own, an unbounded collection.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+from fastserve.protocols cimport _c
+
+
+cdef enum:
+    LIMIT = 65536               # bytes collected; more are sent at once
+    GATHER = 16384              # up to this pieces are joined, above sent one by one
+
+
+cdef int descriptor(object transport) except -2:
+    """The socket's, if bytes may be sent on it as they are; else -1."""
+    cdef object real = transport.get_extra_info("socket")
+    if real is None or transport.get_extra_info("sslcontext") is not None:
+        return -1
+    return real.fileno()
+
+
+@cython.final
+cdef class Output(Sender):
+    """The way to one transport; Connection makes one and is alone in using it."""
+
+    def __cinit__(self, Shared shared):
+        self._shared = shared
+        self._fd = -1
+
+    cdef int open(self, object transport) except -1:
+        self._transport = transport
+        self._fd = descriptor(transport)
+        return 0
+
+    cdef int discard(self) except -1:
+        """Forget what is collected; the descriptor may be another's from now on."""
+        self._transport = None
+        self._fd = -1
+        self._collected = None
+        self._size = 0
+        return 0
+
+    cdef int write(self, object piece) except -1:
+        """Write bytes or a list of bytes, at once or with the rest of this turn."""
+        if self._transport is None:
+            return 0
+        if not self.corked:
+            return self._pass_on(piece)
+        self._collect(piece)
+        return self.flush() if self._size > LIMIT else 0
+
+    cdef int _pass_on(self, object piece) except -1:
+        """From a task of the app's own: uvloop joins what one turn writes."""
+        self.flush()
+        self._buffered = True
+        # Not writelines(): asyncio's forgets flow control (CVE-2024-12254).
+        if type(piece) is bytes:
+            self._transport.write(piece)
+            return 0
+        for part in <list>piece:
+            self._transport.write(part)
+        return 0
+
+    cdef int _collect(self, object piece) except -1:
+        cdef list pieces
+
+        if self._collected is None and type(piece) is bytes:
+            self._collected = piece
+            self._size = PyBytes_GET_SIZE(piece)
+            return 0
+        pieces = self._collected if type(self._collected) is list else (
+            [] if self._collected is None else [self._collected])
+        if type(piece) is bytes:
+            pieces.append(piece)
+            self._size += PyBytes_GET_SIZE(piece)
+        else:
+            pieces.extend(piece)
+            for piece in <list>piece:
+                self._size += PyBytes_GET_SIZE(piece)
+        self._collected = pieces
+        return 0
+
+    cdef int end_turn(self) except -1:
+        """What a callback or a step has written goes out with the others' of this turn.
+
+        Sent one by one between the applications' steps, each answer of a busy turn
+        would wake a client that had gone to sleep again: 9 us a request under
+        FastAPI. A transport queues by itself.
+        """
+        if self._collected is None:
+            return 0
+        if self._fd < 0 or self._buffered or self._size > GATHER:
+            return self.flush()
+        if not self._queued:
+            self._queued = True
+            self._shared.send_later(self)
+        return 0
+
+    cdef int send_queued(self) except -1:
+        self._queued = False
+        try:
+            self.flush()
+        except Exception as error:
+            self._shared.logger.error("A connection failed.", exc_info=error)
+            self._transport.abort()
+            self.discard()
+        return 0
+
+    cdef int flush(self) except -1:
+        """Send what is collected, now."""
+        cdef object collected = self._collected
+        cdef Py_ssize_t size = self._size
+
+        if collected is None:
+            return 0
+        self._collected = None
+        self._size = 0
+        if type(collected) is list:
+            if size > GATHER:
+                return self._send_pieces(<list>collected)
+            collected = b"".join(<list>collected)
+        return self._send(<bytes>collected, False)
+
+    cdef int _send_pieces(self, list pieces) except -1:
+        cdef Py_ssize_t last = len(pieces) - 1
+        cdef Py_ssize_t i
+
+        if self._fd < 0:
+            self._transport.writelines(pieces)      # TLS: as few records as can be
+            return 0
+        for i in range(last + 1):
+            self._send(<bytes>pieces[i], i < last)
+        return 0
+
+    cdef int _send(self, bytes data, bint more) except -1:
+        """Into the socket, if nothing waits before it; the rest to the transport.
+
+        A write through uvloop's transport costs a Python call, a queue and a handle
+        more than the system call does. The descriptor is the transport's, and open
+        until connection_lost() has returned.
+        """
+        cdef Py_ssize_t taken = 0
+
+        if self._fd >= 0:
+            if self._buffered and self._transport.get_write_buffer_size() == 0:
+                self._buffered = False
+            if not self._buffered:
+                taken = _c.fs_socket_send(
+                    self._fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), more)
+            if taken == PyBytes_GET_SIZE(data):
+                return 0
+        self._buffered = True
+        self._transport.write(memoryview(data)[taken:] if taken else data)
+        return 0
