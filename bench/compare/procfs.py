@@ -22,6 +22,7 @@ class Process:
     parent: int
     name: str
     cpu: float  # its own, and that of the children it has waited for
+    system: float  # what of it was spent in the kernel
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ def parse_stat(text):
     head, _, tail = text.rpartition(")")  # the name may hold blanks and brackets
     pid, _, name = head.partition(" (")
     fields = tail.split()  # fields[0] is the third field, the state
-    ticks = sum(int(field) for field in fields[11:15])  # utime stime cutime cstime
-    return Process(int(pid), int(fields[1]), name, ticks * TICK)
+    user, system, children_user, children_system = map(int, fields[11:15])
+    kernel = (system + children_system) * TICK
+    cpu = (user + children_user) * TICK + kernel
+    return Process(int(pid), int(fields[1]), name, cpu, kernel)
 
 
 def processes():
@@ -87,6 +90,11 @@ def tree(table, root):
 def cpu_seconds(table, pids):
     """CPU time of the processes `pids`; those not in the table count nothing."""
     return sum(table[pid].cpu for pid in pids if pid in table)
+
+
+def system_seconds(table, pids):
+    """What of cpu_seconds() was spent in the kernel."""
+    return sum(table[pid].system for pid in pids if pid in table)
 
 
 def core_times(core):

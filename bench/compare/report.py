@@ -19,6 +19,7 @@ LEGEND = """\
 CPU of the server's whole process tree; [low-high] over the rounds.
 of ceiling: the ceiling's figure divided by the server's (1.00 is the ceiling).
 x fastserve: the server's figure divided by fastserve's, both of one round.
+kernel: the share of the CPU time that the server spent in the kernel.
 c: client-bound, the server's core was under 95 % busy: judge by CPU alone.
 n2/5: in 2 of 5 rounds the machine was not quiet. e: errors under load."""
 
@@ -50,6 +51,13 @@ def marks(kind, samples):
     return " ".join(found)
 
 
+def kernel_share(samples):
+    """The median of the share of CPU time spent in the kernel, in percent."""
+    usages = [sample["usage"] for sample in samples]
+    shares = [u["server_system"] / (u["server_cpu"] or 1) for u in usages]
+    return f"{statistics.median(shares):.0%}"
+
+
 def number(value):
     """Three or more significant digits, thousands with commas."""
     if value is None:
@@ -61,7 +69,7 @@ def row(result, name):
     """One server's cells on one workload."""
     samples = result.samples[name]
     if not samples:
-        return [name, "failed", "", "", "", "", ""]
+        return [name, "failed", "", "", "", "", "", ""]
     kind = result.workload.kind
     values = [sample["value"] for sample in samples]
     fastserve = result.samples.get("fastserve", [])
@@ -71,6 +79,7 @@ def row(result, name):
         number(statistics.median(values)),
         f"[{number(min(values))}-{number(max(values))}]",
         number(median_of(samples, DETAIL[kind])),
+        kernel_share(samples) if kind == "load" else "-",
         number(paired_ratio(ceiling, samples)),
         number(paired_ratio(samples, fastserve)),
         marks(kind, samples),
@@ -95,7 +104,8 @@ def line(cells, widths):
 def render(result):
     """One workload as a heading and a table."""
     value, detail = COLUMNS[result.workload.kind]
-    head = ["server", value, "spread", detail, "of ceiling", "x fastserve", "marks"]
+    head = ["server", value, "spread", detail, "kernel"]
+    head += ["of ceiling", "x fastserve", "marks"]
     rows = [row(result, name) for name in result.samples]
     text = f"### {result.workload.title}\n\n{table([head, *rows])}"
     for name, reason in result.failures.items():

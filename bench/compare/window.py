@@ -18,6 +18,7 @@ class Usage:
 
     wall: float  # seconds
     server_cpu: float  # seconds, the server's whole process tree
+    server_system: float  # seconds of it in the kernel
     busy: float  # share of the server's core that was busy, 0-1
     foreign: float  # what others used of both cores, in cores
     steal: float  # largest share of either core that the hypervisor took, 0-1
@@ -57,15 +58,16 @@ class Window:
         return Usage(
             wall=wall,
             server_cpu=self.spent(after, server),
+            server_system=self.spent(after, server, procfs.system_seconds),
             busy=cores[0].busy / cores[0].total,
             foreign=foreign_share(cores, self.spent(after, own)),
             steal=max(core.steal / core.total for core in cores),
             culprit=self.busiest(after, after.keys() - own),
         )
 
-    def spent(self, after, pids):
+    def spent(self, after, pids, seconds=procfs.cpu_seconds):
         """Seconds of CPU that `pids` used since the start of the window."""
-        return procfs.cpu_seconds(after, pids) - procfs.cpu_seconds(self.before, pids)
+        return seconds(after, pids) - seconds(self.before, pids)
 
     def busiest(self, after, pids):
         """Name and pid of the process among `pids` that used most CPU."""
