@@ -77,6 +77,10 @@ INTERFACES: list[InterfaceType] = ["auto", "asgi3", "asgi2", "wsgi"]
 
 SSL_PROTOCOL_VERSION: int = ssl.PROTOCOL_TLS_SERVER
 
+# What the Server header and the line of log_running say; fastserve.compat, and nothing
+# else, puts uvicorn there.
+SERVER_NAME = "fastserve"
+
 # The exit code of whatever keeps a server from starting.
 STARTUP_FAILURE = 3
 
@@ -424,7 +428,7 @@ class Config:
     def _encode_headers(self) -> list[tuple[bytes, bytes]]:
         encoded = [encode_header(name, value) for name, value in self.headers]
         if self.server_header and b"server" not in dict(encoded):
-            return [(b"server", b"fastserve"), *encoded]
+            return [(b"server", SERVER_NAME.encode()), *encoded]
         return encoded
 
     def _call_factory(self, app: Any) -> Any:
@@ -503,7 +507,7 @@ class Config:
 
 def log_running(form: str, values: Iterable[object]) -> None:
     """Log the one line that says where the server listens."""
-    text = "Fastserve running on {} (Press CTRL+C to quit)"
+    text = f"{SERVER_NAME.capitalize()} running on {{}} (Press CTRL+C to quit)"
     colored = text.format(click.style(form, bold=True))
     logger.info(text.format(form), *values, extra={"color_message": colored})
 

@@ -190,6 +190,11 @@ def test_nothing_imports_main(path: Path) -> None:
     assert not imports & {"fastserve.run", "fastserve.Config", "fastserve.Server"}
 
 
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
+def test_only_the_worker_knows_gunicorn(path: Path) -> None:
+    assert knows(imported_by_python(path), "gunicorn") == (path.name == "workers.py")
+
+
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_no_extension_imports_cold_modules(name: str) -> None:
     imports = imports_of_extension(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import time
 from typing import Any
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="-")
@@ -178,3 +179,16 @@ async def show_variable(scope, receive, send):
     before = variable.get()
     variable.set("of a request")
     await answer(send, before.encode())
+
+
+async def loop_name(scope, receive, send):
+    """Says which event loop runs it."""
+    http_only(scope)
+    await answer(send, type(asyncio.get_running_loop()).__module__.encode())
+
+
+async def blocks(scope, receive, send):
+    """Blocks the whole loop for `?SECONDS`."""
+    http_only(scope)
+    time.sleep(float(scope["query_string"] or b"1"))
+    await answer(send, b"blocked")

@@ -35,7 +35,7 @@ TIMEOUT = 20.0  # seconds; generous, for a busy machine
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 BANNER = re.compile(
-    r"Fastserve running on (?:"
+    r"(?:Fastserve|Uvicorn) running on (?:"
     r"(?P<scheme>https?)://(?P<host>\[[^]]+\]|[^:]+):(?P<port>\d+)"
     r"|unix socket (?P<uds>.+)"
     r"|socket (?P<name>.+)"
@@ -231,10 +231,11 @@ def start(
     pass_fds: Sequence[int] = (),
     stdin: int | None = subprocess.DEVNULL,
     preexec_fn: Callable[[], object] | None = None,
+    python: str = sys.executable,
 ) -> ServerProcess:
     """Start a server and return at once; the caller closes it. See `serve`."""
     process = subprocess.Popen(
-        [sys.executable, *command, *args],
+        [python, *command, *args],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
