@@ -33,6 +33,7 @@ LLHTTP = [f"vendor/llhttp/src/{name}.c" for name in ("api", "http", "llhttp")]
 # fastserve/protocols/NAME.pyx: the plain C that is linked into it. The three files
 # of llhttp do not compile as one unit.
 EXTENSIONS = {
+    "access_log": ["csrc/log_line.c", *CSRC],
     "awaitables": [],
     "connection": [],
     "exchange": [],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import logging.config
 import os
@@ -19,13 +20,13 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from configparser import RawConfigParser
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import click
 
 from fastserve._types import ASGIApplication
 from fastserve.importer import ImportFromStringError, import_from_string
-from fastserve.logging import TRACE_LOG_LEVEL
+from fastserve.logging import ACCESS_FORMAT, TRACE_LOG_LEVEL, uvicorn_classes
 from fastserve.middleware.message_logger import MessageLoggerMiddleware
 from fastserve.reload_paths import resolve_reload_patterns, without_excluded
 from fastserve.sockets import bind_unix_socket, inherited_socket
@@ -96,8 +97,7 @@ LOGGING_CONFIG: dict[str, Any] = {
         },
         "access": {
             "()": "fastserve.logging.AccessFormatter",
-            "fmt": "%(levelprefix)s %(client_addr)s - "
-            '"%(request_line)s" %(status_code)s',
+            "fmt": ACCESS_FORMAT,
         },
     },
     "handlers": {
@@ -118,7 +118,6 @@ LOGGING_CONFIG: dict[str, Any] = {
         "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
     },
 }
-_LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 # RFC 9110 5.6.2 and 5.5: a token, and text without CR, LF, NUL or other controls.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -370,12 +369,17 @@ class Config:
         return bool(self.reload or self.workers > 1)
 
     def configure_logging(self) -> None:
-        """Apply log_config, then the settings that change single loggers."""
+        """Apply log_config, then the settings that change single loggers.
+
+        Raises what the logging module does for a configuration that is no good, and
+        ImportError when PyYAML is needed and not there.
+        """
         logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
-        if isinstance(self.log_config, dict):
-            logging.config.dictConfig(self.log_config)
-            if self.use_colors is not None:
-                _set_use_colors(self.use_colors)
+        if isinstance(self.log_config, os.PathLike):
+            self.log_config = os.fspath(self.log_config)
+        if self.log_config is not None:
+            with uvicorn_classes():
+                self._apply_log_config(self.log_config)
         if self.log_level is not None:
             level = self.log_level
             if isinstance(level, str):
@@ -386,6 +390,16 @@ class Config:
             access_logger = logging.getLogger("uvicorn.access")
             access_logger.handlers = []
             access_logger.propagate = False
+
+    def _apply_log_config(self, given: LogConfig) -> None:
+        if isinstance(given, dict):
+            logging.config.dictConfig(given)
+            if self.use_colors is not None:
+                _set_use_colors(given, self.use_colors)
+        elif isinstance(given, str) and given.endswith((".json", ".yaml", ".yml")):
+            logging.config.dictConfig(_read_log_config(given))
+        else:  # an INI file, by name, open or read: fileConfig can tell
+            logging.config.fileConfig(given, disable_existing_loggers=False)
 
     def load_app(self) -> Any:
         """Import the application; exits with 3 when there is none of that name."""
@@ -512,13 +526,35 @@ def log_running(form: str, values: Iterable[object]) -> None:
     logger.info(text.format(form), *values, extra={"color_message": colored})
 
 
-def _set_use_colors(use_colors: bool) -> None:
-    """Tell the formatters in use; the configuration they come from is not ours."""
-    for name in _LOGGERS:
-        for handler in logging.getLogger(name).handlers:
-            formatter: Any = handler.formatter
-            if hasattr(formatter, "use_colors"):
-                formatter.use_colors = use_colors
+def _read_log_config(path: str) -> dict[str, Any]:
+    if path.endswith(".json"):
+        with open(path) as file:
+            return cast(dict[str, Any], json.load(file))
+    try:
+        import yaml
+    except ImportError as exc:
+        raise ImportError(
+            f"The log configuration {path} is YAML, which needs PyYAML: "
+            "pip install PyYAML, or fastserve-asgi[standard]."
+        ) from exc
+    with open(path) as file:
+        return cast(dict[str, Any], yaml.safe_load(file))
+
+
+def _set_use_colors(config: dict[str, Any], use_colors: bool) -> None:
+    """As if the formatters "default" and "access" of `config` said so.
+
+    They are told, and not `config`, which is the caller's.
+    """
+    named = {
+        name
+        for name, handler in config.get("handlers", {}).items()
+        if handler.get("formatter") in ("default", "access")
+    }
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            if handler.name in named and hasattr(handler.formatter, "use_colors"):
+                handler.formatter.use_colors = use_colors
 
 
 def _is_asgi3(app: Any) -> bool:

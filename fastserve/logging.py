@@ -7,15 +7,23 @@ for much of what is logged was chosen by a peer; colours are added after that.
 
 from __future__ import annotations
 
+import contextlib
 import http
+import importlib.util
 import logging
 import sys
+from collections.abc import Iterator
 from copy import copy
+from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 import click
 
 TRACE_LOG_LEVEL = 5
+
+# The stock format of AccessFormatter, and the message of its records.
+ACCESS_FORMAT = '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
+ACCESS_MESSAGE = '%s - "%s %s HTTP/%s" %d'
 
 # C0 but for newline and tab, DEL, and C1, which some terminals obey as well.
 _ESCAPES = {
@@ -138,3 +146,109 @@ class AccessFormatter(ColourizedFormatter):
         shown.__dict__["request_line"] = request_line
         shown.__dict__["status_code"] = self.get_status_code(int(str(status_code)))
         return super().formatMessage(shown)
+
+
+@contextlib.contextmanager
+def uvicorn_classes() -> Iterator[None]:
+    """Let `uvicorn.logging` name this module, where uvicorn is not installed.
+
+    For configurations that name its classes. Only meanwhile: a program that tries to
+    import uvicorn, to see if it is there, must not find this.
+    """
+    if "uvicorn" in sys.modules or importlib.util.find_spec("uvicorn"):
+        yield
+        return
+    alias: Any = ModuleType("uvicorn")
+    alias.__path__ = []
+    alias.logging = sys.modules[__name__]
+    sys.modules |= {"uvicorn": alias, "uvicorn.logging": alias.logging}
+    try:
+        yield
+    finally:
+        del sys.modules["uvicorn"], sys.modules["uvicorn.logging"]
+
+
+# --- access lines without a record ----------------------------------------------------
+#
+# protocols/access_log writes lines itself while nothing could tell the difference.
+
+# The methods that a record passes on its way into a stream.
+_LOGGER_STEPS = (
+    *("info", "isEnabledFor", "_log", "findCaller", "makeRecord"),
+    *("handle", "filter", "callHandlers"),
+)
+_HANDLER_STEPS = ("handle", "filter", "emit", "format")
+_FORMATTER_STEPS = (
+    *("format", "formatMessage", "usesTime"),
+    *("get_status_code", "color_level_name", "_message"),
+)
+_STYLE_STEPS = ("format", "_format", "usesTime")
+_RECORD_STEPS = ("__init__", "getMessage")
+
+
+def is_untouched(logger: logging.Logger, handler: logging.Handler) -> bool:
+    """Whether no method of these, of the formatter or of records was replaced.
+
+    Tools do so, on the class or on the object, to see every record. `handler` is a
+    StreamHandler or FileHandler, its formatter an AccessFormatter.
+    """
+    formatter: Any = handler.formatter
+    return (
+        _has_own(logger, _LOGGER_STEPS)
+        and _has_own(handler, _HANDLER_STEPS)
+        and _has_own(formatter, _FORMATTER_STEPS)
+        and _has_own(formatter._style, _STYLE_STEPS)
+        and _are_own(logging.LogRecord, _RECORD_STEPS)
+        and getattr(handler, "terminator", None) == "\n"
+    )
+
+
+def _has_own(holder: object, names: tuple[str, ...]) -> bool:
+    return _are_own(type(holder), names) and not vars(holder).keys() & {*names}
+
+
+def _are_own(kind: type, names: tuple[str, ...]) -> bool:
+    """Whether these methods are functions of the logging module or of this one."""
+    for name in names:
+        method = getattr(kind, name)
+        if type(method) is not FunctionType:
+            return False
+        if not any(method.__globals__ is own for own in (vars(logging), globals())):
+            return False
+    return True
+
+
+def access_line_parts(
+    formatter: AccessFormatter, status: int
+) -> tuple[str, str, str, str]:
+    """What stands in a line before client, method and version, and behind them.
+
+    Found in a line of the formatter's own, so that it is the same to the letter.
+    """
+    marks = ("<client>", "<method>", "<path>", "<version>")
+    record = logging.LogRecord(
+        *("uvicorn.access", logging.INFO, __file__, 0),
+        *(ACCESS_MESSAGE, (*marks, status), None),
+    )
+    head, _, rest = formatter.format(record).partition("<client>")
+    method, _, rest = rest.partition("<method> <path>")
+    version, _, tail = rest.partition("<version>")
+    return head, method, version, f"{tail}\n"
+
+
+def write_lines(handler: logging.StreamHandler[Any], lines: str) -> None:
+    """What handler.handle() would do with records whose lines these are."""
+    handler.acquire()
+    try:
+        handler.stream.write(lines)
+        handler.flush()
+    except RecursionError:
+        raise
+    except Exception:
+        handler.handleError(
+            logging.LogRecord(
+                *("uvicorn.access", logging.INFO, __file__, 0, lines, None, None)
+            )
+        )
+    finally:
+        handler.release()

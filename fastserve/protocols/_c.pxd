@@ -116,3 +116,30 @@ cdef extern from "socket_send.h" nogil:
 
 cdef extern from "heap_keep.h" nogil:
     int fs_heap_keep()
+
+
+cdef extern from "log_line.h" nogil:
+    enum:
+        FS_LOG_ROOM
+
+    ctypedef struct fs_span:
+        const char *p
+        size_t n
+
+    ctypedef struct fs_log_form:
+        fs_span head
+        fs_span method
+        fs_span version
+        fs_span tail
+
+    ctypedef struct fs_log_request:
+        int has_client
+        fs_span host
+        unsigned int port
+        fs_span method
+        fs_span path
+        fs_span query
+        fs_span version
+
+    Py_ssize_t fs_write_log_line(
+        char *out, size_t room, const fs_log_form *form, const fs_log_request *request)

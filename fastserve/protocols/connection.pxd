@@ -22,7 +22,6 @@ cdef class Connection(Channel):
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef object __weakref__
     cdef bint _served               # a request, since it was idle last
-    cdef bint _log_access
     cdef bint _closing              # nothing more is read or written
     cdef bint _lingering            # the last byte is written; input is dropped
     cdef bint _stopping             # the server shuts down

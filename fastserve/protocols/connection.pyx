@@ -93,7 +93,6 @@ cdef class Connection(Channel):
         self._output.open(transport)
         self._shared.connections.add(self)
         self._shared.refresh()
-        self._log_access = self._shared.has_access_log()
         self._trace("made")
 
     def data_received(self, data):
@@ -260,8 +259,7 @@ cdef class Connection(Channel):
         self._keep = (
             parser.keep_alive and self._shared.keep_alive and not self._stopping)
         self._exchange = new_http_exchange(
-            self, self._shared, self._make_scope(), parser.expect_continue,
-            self._log_access)
+            self, self._shared, self._make_scope(), parser.expect_continue)
         return 0
 
     cdef int _run(self, HttpExchange exchange) except -1:

@@ -58,7 +58,6 @@ cdef class HttpExchange(Exchange):
     cdef readonly bint complete
     cdef bint _refused              # the head could not be sent
     cdef bint _head_waits           # the head is held back for the first body
-    cdef bint _log_access
 
     cdef bint is_awaited(self) noexcept
     cdef int feed(self, bytes data) except -1
@@ -93,4 +92,4 @@ cdef class Receive:
 
 
 cdef HttpExchange new_http_exchange(
-    Channel channel, Shared shared, dict scope, bint wants_continue, bint log_access)
+    Channel channel, Shared shared, dict scope, bint wants_continue)

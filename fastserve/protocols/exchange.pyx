@@ -514,9 +514,7 @@ cdef class HttpExchange(Exchange):
         self._channel.start(status, headers)
         self.owes_continue = False
         self._head_waits = True
-        if self._log_access:
-            self._shared.log_access(self.scope, status)
-        return 0
+        return self._shared.log_access(self.scope, status)
 
     cdef int _body_message(self, dict message) except -1:
         cdef object kind = message["type"]
@@ -593,12 +591,10 @@ cdef class HttpExchange(Exchange):
 
 
 cdef HttpExchange new_http_exchange(
-        Channel channel, Shared shared, dict scope, bint wants_continue,
-        bint log_access):
+        Channel channel, Shared shared, dict scope, bint wants_continue):
     cdef HttpExchange exchange = HttpExchange.__new__(HttpExchange)
     exchange._channel = channel
     exchange._shared = shared
     exchange.scope = scope
     exchange.owes_continue = wants_continue
-    exchange._log_access = log_access
     return exchange

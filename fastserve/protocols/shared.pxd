@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int64_t
 
+from fastserve.protocols.access_log cimport AccessLog
+
 
 cdef class Timed:
     # One place in the wheel; the tick numbers count from the wheel's start.
@@ -43,7 +45,7 @@ cdef class Shared:
     cdef readonly set connections
     cdef readonly set tasks
     cdef readonly object logger             #: uvicorn.error
-    cdef readonly object access_logger      #: uvicorn.access
+    cdef readonly AccessLog access_log
     cdef readonly double timeout_keep_alive  # seconds
     cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
     cdef readonly bint keep_alive   # False: a configured header closes connections
@@ -58,15 +60,16 @@ cdef class Shared:
     cdef bytes _lines               #: Date line and configured header lines
     cdef Py_ssize_t date_size       # bytes of the Date line in them; 0: none
     cdef list _senders              #: what has output for the end of this turn
+    cdef bint _ending               # end_turn() is to be called
     cdef int64_t _second            # the Unix time in the Date line
     cdef int64_t _report_second
     cdef int _reports               # explanations of refusals within that second
 
     cdef int send_later(self, Sender sender) except -1
+    cdef int _end_later(self) except -1
     cdef bytes default_lines(self)
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1
-    cdef bint has_access_log(self) except -1
     cdef int log_access(self, dict scope, int status) except -1
     cdef bint may_report(self) except -1
     cdef bint is_over_limit(self) except -1

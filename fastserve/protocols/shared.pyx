@@ -1,8 +1,8 @@
 """What all connections of one event loop share: made by Server, one a loop.
 
 The Date and configured header lines, the scope that requests start from, counters,
-the access log's slow path, and one coarse wheel for every deadline of a second and
-more.
+the access log, the end of a turn, and one coarse wheel for every deadline of a second
+and more.
 
 Never: a byte of a connection, a parser, a module-level variable that changes.
 """
@@ -16,7 +16,8 @@ from libc.math cimport ceil
 import logging
 
 from fastserve.protocols cimport _c
-from fastserve.protocols.utils import get_client_addr, get_path_with_query_string
+from fastserve.protocols.access_log cimport UNKNOWN
+from fastserve.protocols.access_log import AccessLog
 
 
 cdef extern from "<time.h>" nogil:
@@ -187,7 +188,7 @@ cdef class Shared:
         self.connections = server_state.connections
         self.tasks = server_state.tasks
         self.logger = logging.getLogger("uvicorn.error")
-        self.access_logger = logging.getLogger("uvicorn.access")
+        self.access_log = AccessLog()
         self.timeout_keep_alive = config.timeout_keep_alive
         self.limit_concurrency = config.limit_concurrency or 0
         self.root_path = config.root_path
@@ -238,18 +239,28 @@ cdef class Shared:
 
     cdef int send_later(self, Sender sender) except -1:
         """Call its send_queued() when the loop has handed out what is ready now."""
-        if not self._senders:
-            self.loop.call_soon(self.send_all, context=self.context)
+        if not self._ending:
+            self._end_later()
         self._senders.append(sender)
         return 0
 
-    def send_all(self):
-        """The end of a turn; called by the loop."""
+    cdef int _end_later(self) except -1:
+        self.loop.call_soon(self.end_turn, context=self.context)
+        self._ending = True
+        return 0
+
+    def end_turn(self):
+        """Write what the turn has collected; called by the loop."""
         cdef list senders = self._senders
         cdef object sender
         self._senders = []
-        for sender in senders:
-            (<Sender>sender).send_queued()
+        self._ending = False
+        try:
+            # First: whoever has an answer finds its line in the log.
+            self.access_log.end_turn()
+        finally:
+            for sender in senders:
+                (<Sender>sender).send_queued()
 
     cdef bytes default_lines(self):
         """The lines that every answer begins with; date_size bytes of them are Date's.
@@ -283,26 +294,11 @@ cdef class Shared:
         self.has_task_factory = self.loop.get_task_factory() is not None
         return 0
 
-    cdef bint has_access_log(self) except -1:
-        """Logger.hasHandlers(), which is asked for each connection."""
-        cdef object logger = self.access_logger
-        while logger is not None:
-            if logger.handlers:
-                return True
-            logger = logger.parent if logger.propagate else None
-        return False
-
     cdef int log_access(self, dict scope, int status) except -1:
-        """uvicorn's access record: filters and formatters read its five arguments."""
-        self.access_logger.info(
-            '%s - "%s %s HTTP/%s" %d',
-            get_client_addr(scope),
-            scope["method"],
-            get_path_with_query_string(scope),
-            scope["http_version"],
-            status,
-        )
-        return 0
+        """The access line of an answer that begins."""
+        if self.access_log.state == UNKNOWN and not self._ending:
+            self._end_later()
+        return self.access_log.add(scope, status)
 
     cdef bint may_report(self) except -1:
         """Whether one more refusal may be explained in this second's log."""
@@ -320,5 +316,6 @@ cdef class Shared:
             or len(self.tasks) >= self.limit_concurrency)
 
     def close(self):
-        """Stop the wheel; Server calls this last."""
+        """Stop the wheel and write what is left; Server calls this last."""
         self.wheel.close()
+        self.access_log.close()
