@@ -17,10 +17,10 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 import click
 
@@ -63,6 +63,11 @@ LOG_LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
     "trace": TRACE_LOG_LEVEL,
 }
+# uvicorn's own implementations by name: here they are all the same one.
+_HTTP = "fastserve.protocols.connection:Connection"
+HTTP_PROTOCOLS: dict[str, str] = dict.fromkeys(get_args(HTTPProtocolType), _HTTP)
+# None: an upgrade to WebSocket is answered as the plain request that it is too.
+WS_PROTOCOLS: dict[str, str | None] = dict.fromkeys(get_args(WSProtocolType))
 LIFESPAN: dict[str, str] = {
     "auto": "fastserve.lifespan.on:LifespanOn",
     "on": "fastserve.lifespan.on:LifespanOn",
@@ -73,6 +78,7 @@ LOOP_FACTORIES: dict[str, str | None] = {
     "auto": "fastserve.loops:auto_loop_factory",
     "asyncio": "fastserve.loops:asyncio_loop_factory",
     "uvloop": "fastserve.loops:uvloop_loop_factory",
+    "zuvloop": "fastserve.loops:zuvloop_loop_factory",
 }
 INTERFACES: list[InterfaceType] = ["auto", "asgi3", "asgi2", "wsgi"]
 
@@ -124,6 +130,10 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 logger = logging.getLogger("uvicorn.error")
+
+
+class UvicornDeprecationWarning(UserWarning):
+    """For programs that filter warnings by uvicorn's class; nothing here warns."""
 
 
 def encode_header(name: str, value: str) -> tuple[bytes, bytes]:
@@ -285,23 +295,42 @@ class Config:
         self.loaded_app: Any
         self.encoded_headers: list[tuple[bytes, bytes]] = []
         self.http_protocol_class: Callable[..., Any]  # makes a protocol
+        self.ws_protocol_class: Callable[..., Any] | None
         self.shared_class: type[Shared]
         self.lifespan_class: type[LifespanOn | LifespanOff]
         self.ssl: ssl.SSLContext | None = None
 
         self.configure_logging()
+        self._tell_what_has_no_effect()
         self._find_reload_paths(reload_dirs, reload_includes, reload_excludes)
         if env_file is not None:
             _load_env_file(env_file)
         # From the environment only now: the file may have set them.
         self.workers = (_web_concurrency() if workers is None else workers) or 1
-        self.forwarded_allow_ips = forwarded_allow_ips
-        if forwarded_allow_ips is None:
-            self.forwarded_allow_ips = os.environ.get(
-                "FORWARDED_ALLOW_IPS", "127.0.0.1,::1"
-            )
+        self.forwarded_allow_ips: list[str] | str = (
+            os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+            if forwarded_allow_ips is None
+            else forwarded_allow_ips
+        )
         if self.reload and self.workers > 1:
             logger.warning('"workers" flag is ignored when reloading is enabled.')
+
+    def _tell_what_has_no_effect(self) -> None:
+        foreign = [
+            f"{name}={value!r}"
+            for name, value in (("http", self.http), ("ws", self.ws))
+            if _is_uvicorns(value)
+        ]
+        if self.h11_max_incomplete_event_size is not None:
+            limit = self.h11_max_incomplete_event_size
+            foreign.append(f"h11_max_incomplete_event_size={limit}")
+        if foreign:
+            logger.info(
+                "Without effect, for it is about uvicorn's own implementations: %s",
+                ", ".join(foreign),
+            )
+        if self.http2:
+            logger.warning("HTTP/2 is not offered yet: http2 has no effect.")
 
     def _find_reload_paths(
         self,
@@ -411,33 +440,63 @@ class Config:
     def load(self) -> None:
         """Import and prepare what serving needs; to be called once.
 
-        Raises ValueError for a header that cannot be sent. What the application's
-        module raises goes through; an application that is not there exits with 3.
+        Raises ValueError for a header that cannot be sent, ImportError for a package
+        that is missing. What the application's module raises goes through; an
+        application or a protocol class that is not there exits with 3.
         """
         assert not self.loaded
 
-        # Imported here and not above, so that --help works without them.
-        from fastserve.protocols.connection import Connection
+        # Imported here and not above, so that --help works without it.
         from fastserve.protocols.shared import Shared
 
-        self.http_protocol_class = Connection
         self.shared_class = Shared
+        self.http_protocol_class = _find_protocol("http", self.http, HTTP_PROTOCOLS)
+        self.ws_protocol_class = _find_protocol("ws", self.ws, WS_PROTOCOLS)
         self.encoded_headers = self._encode_headers()
         self.lifespan_class = import_from_string(LIFESPAN[self.lifespan])
-
-        self.loaded_app = self._call_factory(self.load_app())
-        if self.interface == "auto":
-            if not _is_asgi3(self.loaded_app):
-                _exit(
-                    "Error loading ASGI app. %r is not a coroutine function of "
-                    "(scope, receive, send). If it returns an awaitable all the "
-                    "same, say so with --interface asgi3.",
-                    self.app,
-                )
-            self.interface = "asgi3"
-        if logger.getEffectiveLevel() <= TRACE_LOG_LEVEL:
-            self.loaded_app = MessageLoggerMiddleware(self.loaded_app)
+        self.loaded_app = self._wrap(self._call_factory(self.load_app()))
         self.loaded = True
+
+    def _wrap(self, app: Any) -> Any:
+        """`app` behind the middleware that its interface and the settings ask for."""
+        if self.interface == "auto":
+            self.interface = self._find_interface(app)
+        if self.interface == "wsgi":
+            from fastserve.middleware.wsgi import WSGIMiddleware
+
+            try:
+                app = WSGIMiddleware(app)
+            except ImportError as exc:
+                _exit("Error loading ASGI app. %s", exc)
+            self.ws_protocol_class = None
+        elif self.interface == "asgi2":
+            from fastserve.middleware.asgi2 import ASGI2Middleware
+
+            app = ASGI2Middleware(app)
+        if logger.getEffectiveLevel() <= TRACE_LOG_LEVEL:
+            app = MessageLoggerMiddleware(app)
+        if self.proxy_headers:
+            from fastserve.middleware.proxy_headers import ProxyHeadersMiddleware
+
+            app = ProxyHeadersMiddleware(
+                app, trusted_hosts=self.forwarded_allow_ips, warn_untrusted=True
+            )
+        return app
+
+    def _find_interface(self, app: Any) -> InterfaceType:
+        if not callable(app):
+            _exit("Error loading ASGI app. %r is not callable.", self.app)
+        if _is_asgi3(app):
+            return "asgi3"
+        if not _takes_one_argument(app):
+            logger.warning(
+                "%r is no coroutine function, and is taken for an ASGI 2 application, "
+                "but cannot be called with a scope alone. A WSGI application needs "
+                "--interface wsgi, an ASGI 3 one that returns an awaitable "
+                "--interface asgi3.",
+                self.app,
+            )
+        return "asgi2"
 
     def _encode_headers(self) -> list[tuple[bytes, bytes]]:
         encoded = [encode_header(name, value) for name, value in self.headers]
@@ -480,7 +539,12 @@ class Config:
             return custom
         by_name: Callable[..., LoopFactory] | None
         by_name = import_from_string(LOOP_FACTORIES[self.loop])
-        return None if by_name is None else by_name(use_subprocess=self.use_subprocess)
+        if by_name is None:
+            return None
+        try:
+            return by_name(use_subprocess=self.use_subprocess)
+        except ImportError as exc:
+            _exit("Error loading the event loop %s. %s", self.loop, exc)
 
     def bind_socket(self) -> socket.socket:
         """A bound socket, inheritable and not yet listening, for `Server.serve`.
@@ -555,6 +619,36 @@ def _set_use_colors(config: dict[str, Any], use_colors: bool) -> None:
         for handler in getattr(logger, "handlers", ()):
             if handler.name in named and hasattr(handler.formatter, "use_colors"):
                 handler.formatter.use_colors = use_colors
+
+
+def _is_uvicorns(protocol: object) -> bool:
+    """Whether a setting of http or ws names one of uvicorn's own implementations."""
+    if not isinstance(protocol, str) or protocol in ("auto", "none"):
+        return False
+    named = protocol in HTTP_PROTOCOLS or protocol in WS_PROTOCOLS
+    return named or protocol.startswith("uvicorn.protocols.")
+
+
+def _find_protocol(option: str, given: object, known: Mapping[str, str | None]) -> Any:
+    """The class of `http` or `ws`: as given, by import string, or by its name."""
+    if not isinstance(given, str):
+        return given
+    name = "auto" if _is_uvicorns(given) else given
+    try:
+        return import_from_string(known.get(name, name))
+    except ImportFromStringError as exc:
+        names = ", ".join(known)
+        _exit("Error loading the %s class. %s Names: %s.", option, exc, names)
+
+
+def _takes_one_argument(app: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(app).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # written in C, with no signature to be seen
+        pass
+    return True
 
 
 def _is_asgi3(app: Any) -> bool:

@@ -1,12 +1,13 @@
 """The event loops that --loop knows by name.
 
 Each function returns a loop factory: what is called, without arguments, to make the
-loop. uvloop is imported by the functions, never by this module.
+loop. uvloop and zuvloop are imported by the functions, never by this module.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Callable
 
@@ -26,6 +27,12 @@ def uvloop_loop_factory(use_subprocess: bool = False) -> LoopFactory:
     import uvloop
 
     return uvloop.new_event_loop
+
+
+def zuvloop_loop_factory(use_subprocess: bool = False) -> LoopFactory:
+    """Raises ImportError when zuvloop is not installed."""
+    factory: LoopFactory = importlib.import_module("zuvloop").new_event_loop
+    return factory
 
 
 def asyncio_loop_factory(use_subprocess: bool = False) -> LoopFactory:

@@ -1,32 +1,33 @@
 """The command line, and run(), which it calls.
 
-The command's options are run()'s parameters, which are Config's, and every option may
-come from an environment variable FASTSERVE_<PARAMETER> as well. Nothing imports this
-module but the package itself; nothing here imports a compiled module.
+The command's options are run()'s parameters, which are Config's. Each may come from a
+variable or a configuration file as well, for the command alone: `run` reads neither.
+Nothing imports this module but the package itself; nothing here imports a compiled
+module.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import logging
 import os
-import platform
 import signal
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import Any, get_args
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-import fastserve
 from fastserve._types import ASGIApplication
+from fastserve.check_config import check_config as check
 from fastserve.config import (
-    INTERFACES,
-    LIFESPAN,
-    LOG_LEVELS,
     LOGGING_CONFIG,
     SSL_PROTOCOL_VERSION,
     STARTUP_FAILURE,
@@ -38,200 +39,129 @@ from fastserve.config import (
     LoopFactoryType,
     SSLContextFactory,
     WSProtocolType,
-    encode_header,
 )
+from fastserve.importer import import_from_string
+from fastserve.notices import Notice, notices, sources
+from fastserve.options import APP, GROUPS, VERSION
 from fastserve.server import Server
+from fastserve.settings import (
+    Keys,
+    Settings,
+    SettingsError,
+    find_settings,
+    read_settings,
+)
+from fastserve.sockets import SocketFile
 
-_LOOPS = f"[{'|'.join(name for name in get_args(LoopFactoryType) if name != 'none')}]"
+logger = logging.getLogger("uvicorn.error")
 
-
-def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    click.echo(
-        f"Running fastserve {fastserve.__version__} with "
-        f"{platform.python_implementation()} {platform.python_version()} "
-        f"on {platform.system()}"
-    )
-    ctx.exit()
-
-
-def _check_port(ctx: click.Context, param: click.Parameter, port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise click.BadParameter(f"{port} is not in the range 0 to 65535.")
-    return port
+# Where a command's context keeps what `run` is to log; no context, nothing to log.
+_NOTICES = "fastserve.notices"
+# And what it has read of configuration files.
+_FILE = "fastserve.file"
 
 
-def _split_headers(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[str, str]]:
-    """`Name:Value` at its first colon; the value is kept to the blank."""
-    headers = []
-    for text in values:
-        name, colon, value = text.partition(":")
-        if not colon:
-            raise click.BadParameter(f"{text!r} is not of the form Name:Value.")
-        try:
-            encode_header(name, value)
-        except ValueError as exc:
-            raise click.BadParameter(str(exc)) from exc
-        headers.append((name, value))
-    return headers
+class _ConfigOption(click.Option):
+    """--config: reads the file, before the other options are looked at."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Any, args: list[str]
+    ) -> tuple[Any, list[str]]:
+        path, args = super().handle_parse_result(ctx, opts, args)
+        if ctx.resilient_parsing:
+            return path, args
+        told = ctx.get_parameter_source("config") is ParameterSource.COMMANDLINE
+        wanted = opts.get("no_config") is not True
+        if told and not wanted:
+            raise click.UsageError(
+                "--config and --no-config contradict each other: give one of them.", ctx
+            )
+        if wanted:
+            _read_settings(ctx, path if isinstance(path, str) else None)
+        return path, args
 
 
-@click.command(context_settings={"auto_envvar_prefix": "FASTSERVE"})
-@click.argument("app", envvar="FASTSERVE_APP")
-@click.option(
-    "--host",
-    type=str,
-    default="127.0.0.1",
-    show_default=True,
-    help="Address or host name to listen on.",
-)
-@click.option(
-    "--port",
-    type=int,
-    default=8000,
-    show_default=True,
-    callback=_check_port,
-    help="Port to listen on; 0 takes a free one, which the log names.",
-)
-@click.option("--uds", type=str, default=None, help="Listen on this Unix socket.")
-@click.option(
-    "--fd",
-    type=int,
-    default=None,
-    help="Listen on the socket that this inherited file descriptor is.",
-)
-@click.option(
-    "--loop",
-    type=str,
-    metavar=_LOOPS,
-    default="auto",
-    show_default=True,
-    help="Event loop: a name, or MODULE:ATTRIBUTE of what makes one. "
-    "auto takes uvloop where it is installed.",
-)
-@click.option(
-    "--lifespan",
-    type=click.Choice(list(LIFESPAN)),
-    default="auto",
-    show_default=True,
-    help="Tell the application of startup and shutdown; auto goes on without "
-    "when it does not understand.",
-)
-@click.option(
-    "--interface",
-    type=click.Choice(INTERFACES),
-    default="auto",
-    show_default=True,
-    help="The interface that the application has.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(list(LOG_LEVELS)),
-    default=None,
-    help="The lowest level to log. [default: info]",
-)
-@click.option(
-    "--access-log/--no-access-log",
-    is_flag=True,
-    default=True,
-    help="Log a line for each request.",
-)
-@click.option(
-    "--use-colors/--no-use-colors",
-    is_flag=True,
-    default=None,
-    help="Colour the log. [default: on a terminal]",
-)
-@click.option(
-    "--server-header/--no-server-header",
-    is_flag=True,
-    default=True,
-    help="Send a Server header.",
-)
-@click.option(
-    "--date-header/--no-date-header",
-    is_flag=True,
-    default=True,
-    help="Send a Date header.",
-)
-@click.option(
-    "--root-path",
-    type=str,
-    default="",
-    help="The path below which the application is mounted, for ASGI's root_path.",
-)
-@click.option(
-    "--limit-concurrency",
-    type=int,
-    default=None,
-    help="Answer 503 while there are this many connections or tasks.",
-)
-@click.option(
-    "--backlog",
-    type=int,
-    default=2048,
-    show_default=True,
-    help="How many connections may wait to be accepted.",
-)
-@click.option(
-    "--limit-max-requests",
-    type=int,
-    default=None,
-    help="Stop after this many requests.",
-)
-@click.option(
-    "--limit-max-requests-jitter",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Raise --limit-max-requests by a random number up to this one.",
-)
-@click.option(
-    "--timeout-keep-alive",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Close a connection that was idle for this many seconds.",
-)
-@click.option(
-    "--timeout-graceful-shutdown",
-    type=int,
-    default=None,
-    help="Cancel the requests that still run this many seconds after the signal "
-    "to stop. [default: wait for them]",
-)
-@click.option(
-    "--header",
-    "headers",
-    multiple=True,
-    callback=_split_headers,
-    metavar="NAME:VALUE",
-    help="Add this header to every response; may be given several times.",
-)
-@click.option(
-    "--version",
-    is_flag=True,
-    callback=_print_version,
-    expose_value=False,
-    is_eager=True,
-    help="Show the versions of fastserve and Python, and exit.",
-)
-@click.option(
-    "--app-dir",
-    default="",
-    help="Look for the application in this folder. [default: the working directory]",
-)
-@click.option(
-    "--factory",
-    is_flag=True,
-    default=False,
-    help="APP is a function without arguments that returns the application.",
-)
-def main(app: str, **options: Any) -> None:
-    """Serve the ASGI application APP, given as MODULE:ATTRIBUTE."""
+_SETTABLE = [APP, *itertools.chain.from_iterable(GROUPS.values())]
+
+
+def _read_settings(ctx: click.Context, path: str | None) -> None:
+    """Let a file's settings stand in for the options that are not given."""
+    keys = Keys(_SETTABLE)
+    settings: Settings | None
+    passed_over: list[SettingsError] = []
+    try:
+        if path is None:
+            settings, passed_over = find_settings(ctx, keys)
+        else:
+            settings = read_settings(Path(path), ctx, keys)
+    except SettingsError as exc:
+        raise click.UsageError(str(exc), ctx) from exc
+    ctx.meta[_FILE] = settings, passed_over
+    if settings is not None:
+        ctx.default_map = settings.values
+
+
+_CONFIGURATION = [
+    _ConfigOption(
+        ["--config"],
+        type=click.Path(exists=True, dir_okay=False),
+        envvar="FASTSERVE_CONFIG",
+        is_eager=True,
+        expose_value=False,
+        help="Take settings that are not given here, nor by variables, from this file: "
+        "TOML, or the key = value lines of a .conf. [default: fastserve.toml, "
+        "pyproject.toml's table tool.fastserve, fastserve.conf or uvicorn.conf]",
+    ),
+    click.Option(
+        ["--no-config"],
+        is_flag=True,
+        expose_value=False,
+        help="Look for no configuration file.",
+    ),
+    click.Option(
+        ["--check-config"],
+        is_flag=True,
+        help="Show the settings that are not the defaults, with their sources, import "
+        "APP, and exit: 0 if all is well, else 3.",
+    ),
+    VERSION,
+]
+
+
+class _Command(click.Command):
+    """A command whose --help shows its options in groups."""
+
+    def format_options(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        rest = [*_CONFIGURATION, self.get_help_option(ctx)]
+        groups: dict[str, Sequence[click.Option | None]] = {**GROUPS, "Other": rest}
+        for title, options in groups.items():
+            records = (option.get_help_record(ctx) for option in options if option)
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
+
+
+@click.command(cls=_Command, params=[*_SETTABLE, *_CONFIGURATION])
+@click.pass_context
+def main(ctx: click.Context, /, app: str, check_config: bool, **options: Any) -> None:
+    """Serve the application APP, given as MODULE:ATTRIBUTE.
+
+    Each option may come from a variable FASTSERVE_<NAME>, or else UVICORN_<NAME>, too.
+    """
+    settings, passed_over = ctx.meta.get(_FILE, (None, ()))
+    given = sources(ctx, settings)
+    ctx.meta[_NOTICES] = list(notices(ctx, given, settings, passed_over))
+    for name in ("reload_dirs", "reload_includes", "reload_excludes"):
+        options[name] = list(options[name]) or None
+    options["headers"] = list(options["headers"])
+    if check_config:
+        # Whoever only checks does not open the log files either.
+        options["log_config"] = LOGGING_CONFIG
+        sys.path.insert(0, options.pop("app_dir"))
+        check(_make_config(app=app, **options), _SETTABLE, ctx.params, given)
+    if options["log_config"] is None:
+        options["log_config"] = LOGGING_CONFIG
     run(app, **options)
 
 
@@ -294,41 +224,81 @@ def run(
 
     `app_dir` is put in front of sys.path. The application is imported before there is
     an event loop, so that its module may run one of its own.
-    Raises SystemExit(3) when the server could not start.
+    With `reload` or several `workers`, `app` is an import string, and only the children
+    import it. Raises SystemExit(3) when the server could not start.
     """
     settings = {name: value for name, value in locals().items() if name != "app_dir"}
     if app_dir is not None:
         sys.path.insert(0, app_dir)
 
-    config = Config(**settings)
-    config.load_app()
+    config = _make_config(**settings)
+    if not config.use_subprocess:
+        config.load_app()
+    elif not isinstance(app, str):
+        logger.warning(
+            "You must pass the application as an import string to enable 'reload' or "
+            "'workers'."
+        )
+        sys.exit(STARTUP_FAILURE)
 
     server = Server(config=config)
-    try:
-        with _socket_file_removed(server):
-            server.run()
-    except KeyboardInterrupt:
-        pass  # the signal that ended it, raised again after the shutdown
-    if not server.started:
+    with contextlib.suppress(KeyboardInterrupt):  # SIGINT, raised again at the end
+        if config.use_subprocess:
+            _supervise(config, server)
+        else:
+            with _removed_at_end(server.remove_socket_file if config.uds else None):
+                server.run()
+    if not server.started and not config.use_subprocess:
         sys.exit(STARTUP_FAILURE)
 
 
-@contextlib.contextmanager
-def _socket_file_removed(server: Server) -> Iterator[None]:
-    """Have the file of --uds removed by the signals that end a process outright too.
+def _make_config(**settings: Any) -> Config:
+    """Config(...); for the command its errors are usage errors, and notices follow."""
+    ctx = click.get_current_context(silent=True)
+    of_command: list[Notice] | None = ctx.meta.pop(_NOTICES, None) if ctx else None
+    try:
+        config = Config(**settings)
+    except (ImportError, OSError, ValueError) as exc:
+        if of_command is None:
+            raise
+        cause = f": {exc.__cause__}" if exc.__cause__ else ""
+        raise click.UsageError(f"{exc}{cause}", ctx) from exc
+    for level, text in of_command or ():
+        logger.log(level, text)
+    return config
 
-    The server removes it when it stops listening, after SIGINT and SIGTERM as well;
-    what is left are the signals that nobody handles.
+
+def _supervise(config: Config, server: Server) -> None:
+    """Serve in children, on a socket that this process binds and keeps."""
+    # Imported here and not above: multiprocessing and watchfiles are not for --help.
+    change_reload = import_from_string("fastserve.supervisors:ChangeReload")
+    multiprocess = import_from_string("fastserve.supervisors:Multiprocess")
+    sock = config.bind_socket()
+    with _removed_at_end(SocketFile.at(config.uds).remove if config.uds else None):
+        if config.should_reload:
+            change_reload(config, target=server.run, sockets=[sock]).run()
+        else:
+            multiprocess(config, sockets=[sock]).run()
+
+
+@contextlib.contextmanager
+def _removed_at_end(remove: Callable[[], None] | None) -> Iterator[None]:
+    """Call `remove`, which is for the file of --uds, however a signal ends the block.
+
+    Whoever serves or supervises handles SIGINT, SIGTERM and some others; what is left
+    are the signals that nobody handles. None: there is no file.
     """
+    if remove is None:
+        yield
+        return
 
     def remove_and_end(sig: int, frame: FrameType | None) -> None:
-        server.remove_socket_file()
+        remove()
         signal.signal(sig, signal.SIG_DFL)
         signal.raise_signal(sig)
 
     replaced = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if server.config.uds is not None and in_main_thread:
+    if threading.current_thread() is threading.main_thread():
         for name in ("SIGHUP", "SIGQUIT"):
             sig = getattr(signal, name, None)  # Windows has neither
             if sig is not None and signal.getsignal(sig) is signal.SIG_DFL:
@@ -337,6 +307,6 @@ def _socket_file_removed(server: Server) -> Iterator[None]:
     try:
         yield
     finally:
-        server.remove_socket_file()
+        remove()
         for sig in replaced:
             signal.signal(sig, signal.SIG_DFL)

@@ -167,25 +167,34 @@ class Server:
             self._log_started_message(listeners)
         self.started = True
 
-    def _make_protocol_factory(self) -> Callable[[], asyncio.Protocol]:
+    def _make_protocol_factory(self) -> Callable[[], Any]:
         """What is called for each connection.
 
         The context is captured here, once: requests run in copies of the context of
         serve(), never in that of the connection or the request before.
         """
-        self._shared = self.config.shared_class(
-            self.config,
-            self.server_state,
-            self.lifespan.state,
-            asyncio.get_running_loop(),
-            contextvars.copy_context(),
-        )
-        self.server_state.count_with(self._shared)
-        return functools.partial(self.config.http_protocol_class, self._shared)
+        from fastserve.protocols.connection import Connection
+
+        config, state, app_state = self.config, self.server_state, self.lifespan.state
+        loop = asyncio.get_running_loop()
+        if config.http_protocol_class is not Connection:  # one of the user's own
+            return functools.partial(
+                config.http_protocol_class,
+                config=config,
+                server_state=state,
+                app_state=app_state,
+                _loop=loop,
+            )
+        context = contextvars.copy_context()
+        if config.reset_contextvars:
+            context = contextvars.Context()
+        self._shared = config.shared_class(config, state, app_state, loop, context)
+        state.count_with(self._shared)
+        return functools.partial(config.http_protocol_class, self._shared)
 
     async def _listen(
         self,
-        factory: Callable[[], asyncio.Protocol],
+        factory: Callable[[], Any],
         sockets: list[socket.socket] | None,
     ) -> None:
         config = self.config

@@ -21,11 +21,17 @@ class SocketFile(NamedTuple):
     device: int
     inode: int
 
+    @classmethod
+    def at(cls, path: str) -> SocketFile:
+        """The file that `path` is now; raises OSError when there is none."""
+        path = os.path.abspath(path)
+        found = os.stat(path)
+        return cls(path, found.st_dev, found.st_ino)
+
     def remove(self) -> None:
         """Unlink the file, unless it is gone, another server's, or out of reach."""
         with contextlib.suppress(OSError):
-            found = os.stat(self.path)
-            if (found.st_dev, found.st_ino) == (self.device, self.inode):
+            if SocketFile.at(self.path) == self:
                 os.unlink(self.path)
 
 
@@ -46,11 +52,11 @@ def bind_unix_socket(path: str) -> tuple[socket.socket, SocketFile]:
     try:
         sock.bind(path)
         os.chmod(path, mode)
-        made = os.stat(path)
+        file = SocketFile.at(path)
     except OSError as exc:
         sock.close()
         raise _with_detail(exc, f"unix socket {path}") from exc
-    return sock, SocketFile(path, made.st_dev, made.st_ino)
+    return sock, file
 
 
 def inherited_socket(fd: int) -> socket.socket:

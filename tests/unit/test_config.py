@@ -1,11 +1,10 @@
-"""config: defaults, logging, what load finds, and the sockets it binds."""
+"""config: parameters, logging, headers, event loops, and the sockets it binds."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 import errno
-import functools
 import inspect
 import logging
 import os
@@ -13,54 +12,24 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from _configs import LOGGERS, asgi_app, exit_code, loaded
 
 import fastserve
 from fastserve import Config
 from fastserve.config import (
     LOG_LEVELS,
     LOGGING_CONFIG,
-    STARTUP_FAILURE,
     encode_header,
 )
-from fastserve.lifespan.off import LifespanOff
-from fastserve.lifespan.on import LifespanOn
 from fastserve.logging import AccessFormatter, DefaultFormatter
-from fastserve.middleware.message_logger import MessageLoggerMiddleware
 
-LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-
-
-async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
-    """As usual."""
-
-
-@pytest.fixture(autouse=True)
-def loggers_put_back() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(each.level, each.handlers[:], each.propagate) for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.NOTSET)
-        each.handlers, each.propagate = [], True
-    yield
-    for each, (level, handlers, propagate) in zip(loggers, before, strict=True):
-        each.setLevel(level)
-        each.handlers, each.propagate = handlers, propagate
-
-
-def loaded(app: Any = asgi_app, **settings: Any) -> Config:
-    config = Config(app, **{"log_config": None, **settings})
-    config.load()
-    return config
-
-
-def exit_code(caught: pytest.ExceptionInfo[SystemExit]) -> object:
-    return caught.value.code
+pytestmark = pytest.mark.usefixtures("loggers_put_back")
 
 
 # -- parameters -----------------------------------------------------------------------
@@ -178,152 +147,6 @@ def test_access_log_off() -> None:
     assert not access.hasHandlers()
 
 
-# -- load -----------------------------------------------------------------------------
-
-
-def test_load() -> None:
-    config = loaded()
-    assert config.loaded
-    assert config.loaded_app is asgi_app
-    assert (config.interface, config.asgi_version) == ("asgi3", "3.0")
-    assert config.lifespan_class is LifespanOn
-    assert not config.is_ssl
-    assert callable(config.http_protocol_class)
-    with pytest.raises(AssertionError):
-        config.load()
-
-
-def test_asgi_version_is_not_known_before_load() -> None:
-    with pytest.raises(KeyError):
-        Config(asgi_app, log_config=None).asgi_version  # noqa: B018
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [("auto", LifespanOn), ("on", LifespanOn), ("off", LifespanOff)],
-)
-def test_lifespan_class(mode: Any, expected: type) -> None:
-    assert loaded(lifespan=mode).lifespan_class is expected
-
-
-def test_app_may_be_set_after_config_is_made() -> None:
-    config = Config(None, log_config=None)  # type: ignore[arg-type]
-    config.app = asgi_app
-    config.load()
-    assert config.loaded_app is asgi_app
-
-
-def test_import_string(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "app_of_test_config.py").write_text("async def app(s, r, t): ...\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    config = loaded("app_of_test_config:app")
-    assert config.loaded_app.__name__ == "app"
-
-
-@pytest.mark.parametrize(
-    ("app", "words"),
-    [
-        ("no_such_module:app", 'Could not import module "no_such_module".'),
-        ("os:nothing", 'Attribute "nothing" not found in module "os".'),
-        ("os", 'Import string "os" must be in format "<module>:<attribute>".'),
-    ],
-)
-def test_app_that_is_not_there(
-    app: str, words: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = Config(app, log_config=None)
-    for method in (config.load_app, config.load):
-        with pytest.raises(SystemExit) as caught:
-            method()
-        assert exit_code(caught) == STARTUP_FAILURE == 3
-    text = f"Error loading ASGI app. {words}"
-    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("ERROR", text),
-        ("ERROR", text),
-    ]
-
-
-class Callable3:
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
-
-
-class Awaitable3:
-    def __init__(self, scope: Any, receive: Any, send: Any) -> None: ...
-    def __await__(self) -> Any: ...
-
-
-@pytest.mark.parametrize(
-    "app",
-    [asgi_app, Callable3(), Callable3().__call__, functools.partial(asgi_app)],
-)
-def test_asgi3_is_recognised(app: Any) -> None:
-    assert loaded(app).interface == "asgi3"
-
-
-def test_class_with_await_is_asgi3() -> None:
-    config = loaded(Awaitable3)
-    assert config.interface == "asgi3"
-    assert config.loaded_app is Awaitable3
-
-
-def returns_awaitable(scope: Any, receive: Any, send: Any) -> Any:
-    return asgi_app(scope, receive, send)
-
-
-class ASGI2:
-    def __init__(self, scope: Any) -> None: ...
-    async def __call__(self, receive: Any, send: Any) -> None: ...
-
-
-@pytest.mark.parametrize("app", [returns_awaitable, ASGI2, 5])
-def test_what_is_not_asgi3_is_refused(
-    app: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        loaded(app)
-    assert exit_code(caught) == 3
-    [record] = caplog.records
-    assert "--interface asgi3" in record.getMessage()
-
-
-def test_interface_may_be_told() -> None:
-    assert loaded(returns_awaitable, interface="asgi3").interface == "asgi3"
-
-
-# -- factories ------------------------------------------------------------------------
-
-
-def factory() -> Any:
-    return asgi_app
-
-
-def no_factory(setting: str) -> Any:
-    """Wants an argument that nobody has."""
-
-
-def test_factory(caplog: pytest.LogCaptureFixture) -> None:
-    assert loaded(factory, factory=True).loaded_app is asgi_app
-    assert caplog.records == []
-
-
-def test_factory_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
-    assert loaded(factory).loaded_app is asgi_app
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    assert record.getMessage() == (
-        "ASGI app factory detected. Using it, but please consider setting the "
-        "--factory flag explicitly."
-    )
-
-
-def test_factory_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(SystemExit) as caught:
-        loaded(no_factory, factory=True)
-    assert exit_code(caught) == 3
-    [record] = caplog.records
-    assert record.getMessage().startswith("Error loading ASGI app factory: no_factory")
-
-
 # -- headers --------------------------------------------------------------------------
 
 
@@ -369,16 +192,6 @@ def test_header_that_cannot_be_sent(name: str, value: str) -> None:
         config.load()
 
 
-# -- messages at TRACE ----------------------------------------------------------------
-
-
-def test_message_logger_only_at_trace() -> None:
-    assert loaded(log_level="debug").loaded_app is asgi_app
-    config = loaded(log_level="trace")
-    assert isinstance(config.loaded_app, MessageLoggerMiddleware)
-    assert config.loaded_app.app is asgi_app
-
-
 # -- event loops ----------------------------------------------------------------------
 
 
@@ -404,6 +217,28 @@ def test_auto_is_uvloop_where_it_is_installed(
     assert config.get_loop_factory() is uvloop.new_event_loop
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert config.get_loop_factory() is asyncio.SelectorEventLoop
+
+
+def test_zuvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is not installed here: a module with what is used of it.
+    module = types.ModuleType("zuvloop")
+    module.__dict__["new_event_loop"] = asyncio.SelectorEventLoop
+    monkeypatch.setitem(sys.modules, "zuvloop", module)
+    config = Config(asgi_app, log_config=None, loop="zuvloop")
+    assert config.get_loop_factory() is asyncio.SelectorEventLoop
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "zuvloop"])
+def test_loop_that_is_not_installed(
+    loop: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, loop, None)
+    config = Config(asgi_app, log_config=None, loop=loop)
+    with pytest.raises(SystemExit) as caught:
+        config.get_loop_factory()
+    assert exit_code(caught) == 3
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"Error loading the event loop {loop}. ")
 
 
 def test_loop_factory_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
