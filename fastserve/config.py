@@ -240,6 +240,7 @@ class Config:
         factory: bool = False,
         h11_max_incomplete_event_size: int | None = None,
         reset_contextvars: bool = False,
+        timeout_worker_stuck: float | None = None,
     ) -> None:
         self.app = app
         self.host = host
@@ -289,6 +290,7 @@ class Config:
         self.factory = factory
         self.h11_max_incomplete_event_size = h11_max_incomplete_event_size
         self.reset_contextvars = reset_contextvars
+        self.timeout_worker_stuck = timeout_worker_stuck
 
         # What `load` finds out.
         self.loaded = False

@@ -218,6 +218,7 @@ def run(
     factory: bool = False,
     h11_max_incomplete_event_size: int | None = None,
     reset_contextvars: bool = False,
+    timeout_worker_stuck: float | None = None,
     app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.

@@ -41,6 +41,8 @@ if sys.platform == "win32":
 # Seconds between two looks at the flags that other threads and signals set.
 TICK = 0.1
 _SETTLE = 0.01
+# Seconds in which a worker that ends while others serve on answers late requests.
+GRACE = 1.0
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -90,6 +92,8 @@ class Server:
         self.should_exit = False
         self.force_exit = False
         self.last_notified = 0.0
+        # Ends while other processes serve on the same sockets: no request may be lost.
+        self.retiring = False
 
         self._captured_signals: list[int] = []
         self._shared: Shared | None = None
@@ -278,11 +282,15 @@ class Server:
         logger.info("Shutting down")
         # No await before this: who sees should_exit can rely on a closed port.
         self._close_listeners(sockets)
+        if self._shared is not None:
+            self._shared.stop(GRACE if self.retiring else 0.0)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._settle()
         try:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                if self.retiring:  # a handshake may be under way, which nobody counts
+                    await self._unless_forced(asyncio.sleep(GRACE))
                 await self._wait_tasks_to_complete()
         except TimeoutError:
             await self._end_what_runs()

@@ -94,6 +94,8 @@ cdef class Connection(Channel):
         self._shared.connections.add(self)
         self._shared.refresh()
         self._trace("made")
+        if self._shared.stopping:
+            self.shutdown()             # it was accepted before the listeners closed
 
     def data_received(self, data):
         try:
@@ -131,18 +133,27 @@ cdef class Connection(Channel):
             self._schedule()
 
     def shutdown(self):
-        """Server.shutdown(): closed now if idle, else after the running answer."""
+        """Server.shutdown(): closed now if idle, else after the running answer.
+
+        With Shared's grace it is kept for so long where the client expects that, and
+        a request that comes meanwhile is answered with `Connection: close`.
+        """
         self._stopping = True
-        self._keep = False
+        if self._shared.grace == 0:
+            self._keep = False
         if self._exchange is None and self._pending is None and not self._closing:
-            self._close()
+            if self._shared.grace == 0:
+                self._close()
+            elif not self._lingering:
+                self._wait_idle()
 
     # --- input --------------------------------------------------------------------
 
     cdef int _receive(self, bytes data) except -1:
         if self._closing or self._lingering:
             return 0
-        self.due = 0
+        if not self._stopping:          # grace is not renewed by a head in pieces
+            self.due = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -327,7 +338,9 @@ cdef class Connection(Channel):
             return 0
         if self._parser.phase != START and not self._request_open:
             # Inside a head, which the peer may still complete.
-            return self._close() if self._eof else 0
+            if self._eof:
+                return self._close()
+            return self._wait_idle() if self._stopping and not self.due else 0
         if not self._keep and (self._request_open or self._pending is not None):
             return self._linger()
         if self._pending is not None:
@@ -340,6 +353,8 @@ cdef class Connection(Channel):
     cdef int _wait_idle(self) except -1:
         """Close after the keep-alive time, unless something comes before."""
         cdef Shared shared = self._shared
+        if self._stopping:
+            return shared.wheel.set_deadline(self, shared.grace)
         if shared.timeout_keep_alive >= 1:
             return shared.wheel.set_deadline(self, shared.timeout_keep_alive)
         if self._timer is not None:
@@ -363,7 +378,7 @@ cdef class Connection(Channel):
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """The wheel's visit: a deadline that has passed, or an idle connection."""
-        if self._closing or not self.due:
+        if self._closing or not self.due or self._exchange is not None:
             return 0
         self._shared.refresh()
         if self.due <= now:

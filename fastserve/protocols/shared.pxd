@@ -57,6 +57,8 @@ cdef class Shared:
     # Changing.
     cdef public long long total_requests
     cdef readonly bint has_task_factory
+    cdef bint stopping              # the server shuts down
+    cdef double grace               # seconds that kept connections still have then
     cdef bytes _lines               #: Date line and configured header lines
     cdef Py_ssize_t date_size       # bytes of the Date line in them; 0: none
     cdef list _senders              #: what has output for the end of this turn

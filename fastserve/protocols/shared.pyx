@@ -315,6 +315,14 @@ cdef class Shared:
             len(self.connections) >= self.limit_concurrency
             or len(self.tasks) >= self.limit_concurrency)
 
+    def stop(self, grace):
+        """Serving ends: new connections too are told to, as Connection.shutdown() says.
+
+        For `grace` seconds connections that are kept still answer a request.
+        """
+        self.stopping = True
+        self.grace = grace
+
     def close(self):
         """Stop the wheel and write what is left; Server calls this last."""
         self.wheel.close()
