@@ -267,7 +267,7 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """Read what the worker has said last, and close the parent's end of the pipe."""
+        """Read what the worker has said last, and close the parent's end."""
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
             self._read_answers()
         self.parent_conn.close()
