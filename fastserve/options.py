@@ -172,6 +172,12 @@ GROUPS: dict[str, list[click.Option]] = {
             "Replace a worker that does not answer its parent for this many seconds.",
             type=_COUNT,
         ),
+        _option(
+            "--timeout-worker-stuck",
+            "Replace a worker whose event loop has not run for this many seconds. "
+            "[default: only log where it is held up]",
+            type=click.FloatRange(min=0, min_open=True),
+        ),
         _option("--reload", "Start again when a file of the application changes."),
         _option(
             "--reload-dir",
