@@ -278,7 +278,7 @@ cdef class Connection(Channel):
         if shared.limit_concurrency and shared.is_over_limit():
             shared.logger.warning("Exceeded concurrency limit.")
             return exchange.run(service_unavailable)
-        return exchange.run(shared.app)
+        return exchange.run(shared.app_for(exchange.scope["headers"]))
 
     cdef dict _make_scope(self):
         """The scope of the parsed request: a copy of the connection's template.

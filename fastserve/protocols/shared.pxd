@@ -49,6 +49,7 @@ cdef class Shared:
     cdef readonly double timeout_keep_alive  # seconds
     cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
     cdef readonly bint keep_alive   # False: a configured header closes connections
+    cdef object _direct             #: app without its ProxyHeadersMiddleware
     cdef dict app_state
     cdef dict _template             #: scope of any request, without its own keys
     cdef str root_path
@@ -67,6 +68,7 @@ cdef class Shared:
     cdef int64_t _report_second
     cdef int _reports               # explanations of refusals within that second
 
+    cdef object app_for(self, list headers)
     cdef int send_later(self, Sender sender) except -1
     cdef int _end_later(self) except -1
     cdef bytes default_lines(self)

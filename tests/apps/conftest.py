@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-# `from harness.client import Client`, in every import mode of pytest.
-sys.path.insert(0, str(Path(__file__).parent.parent))
+# `from harness.client import Client`, in every import mode of pytest; also what
+# starts processes, and what lies in this folder.
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "server"), str(HERE)]
 pytest.register_assert_rewrite("harness")
 
 from harness.fixtures import (  # noqa: E402
