@@ -28,6 +28,7 @@ DEBUG = os.environ.get("FASTSERVE_DEBUG", "0") != "0"
 ANNOTATE = os.environ.get("FASTSERVE_ANNOTATE", "0") != "0"
 
 CSRC = ["csrc/http_scan.c", "csrc/http_write.c"]
+WS_CSRC = ["csrc/ws_frame.c", *sorted(glob("csrc/ws_mask*.c"))]
 LLHTTP = [f"vendor/llhttp/src/{name}.c" for name in ("api", "http", "llhttp")]
 
 # fastserve/protocols/NAME.pyx: the plain C that is linked into it. The three files
@@ -42,6 +43,7 @@ EXTENSIONS = {
     "output": ["csrc/socket_send.c"],
     "shared": [*CSRC, "csrc/heap_keep.c"],
     "tasks": [],
+    "websocket": WS_CSRC,
 }
 
 DIRECTIVES = {

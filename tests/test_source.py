@@ -50,6 +50,7 @@ C_HEADERS = {
     "arm_neon.h",
     "emmintrin.h",
     "immintrin.h",
+    "intrin.h",
 }
 
 TRACKED_OF_LLHTTP = {"LICENSE", "README.md", "fetch.py", "requirements.txt"}
@@ -165,9 +166,16 @@ def test_wire_protocols_know_bytes_alone(name: str) -> None:
     assert {module.split(".")[2] for module in ours} <= {"_c", name}
 
 
+def test_the_handshake_of_a_websocket_knows_bytes_alone() -> None:
+    imports = imported_by_python(PROTOCOLS / "websocket_handshake.py")
+    allowed = {"__future__", "base64", "collections", "hashlib", "re", "typing"}
+    assert {module.split(".")[0] for module in imports} <= allowed
+
+
 def test_exchange_knows_no_protocol() -> None:
     imports = imports_of_extension("exchange")
-    for protocol in ("http1", "http1_writer", "http2", "websocket", "connection", "_c"):
+    wire = ["http1", "http1_writer", "http2", "websocket", "websocket_handshake"]
+    for protocol in (*wire, "connection", "_c"):
         assert not knows(imports, f"fastserve.protocols.{protocol}")
         assert f"fastserve.protocols.{protocol}" not in imports
 

@@ -143,3 +143,48 @@ cdef extern from "log_line.h" nogil:
 
     Py_ssize_t fs_write_log_line(
         char *out, size_t room, const fs_log_form *form, const fs_log_request *request)
+
+
+cdef extern from "ws_frame.h" nogil:
+    enum:
+        FS_WS_CONTINUATION
+        FS_WS_TEXT
+        FS_WS_BINARY
+        FS_WS_CLOSE
+        FS_WS_PING
+        FS_WS_PONG
+        FS_WS_FIN
+        FS_WS_RSV1
+        FS_WS_WRITTEN_MAX
+        FS_WS_CONTROL_MAX
+        FS_WS_MAY_COMPRESS
+        FS_WS_INSIDE
+        FS_WS_E_RESERVED
+        FS_WS_E_OPCODE
+        FS_WS_E_CONTINUATION
+        FS_WS_E_INTERRUPTED
+        FS_WS_E_MASK
+        FS_WS_E_CONTROL
+        FS_WS_E_LENGTH
+        FS_UTF8_BAD
+        FS_UTF8_OK
+
+    ctypedef struct fs_ws_head:
+        uint64_t length
+        uint8_t key[4]
+        uint8_t opcode
+        uint8_t fin
+        uint8_t rsv1
+
+    Py_ssize_t fs_ws_read_head(fs_ws_head *head, const uint8_t *p, size_t n, int rules)
+    size_t fs_ws_write_head(uint8_t *out, int first, uint64_t length)
+    int fs_ws_code_is_valid(unsigned code)
+    unsigned fs_utf8_check(unsigned state, const uint8_t *p, size_t n)
+
+
+cdef extern from "ws_mask.h" nogil:
+    ctypedef int (*fs_ws_mask)(
+        uint8_t *out, const uint8_t *p, size_t n, const uint8_t *key,
+        size_t offset) noexcept
+
+    fs_ws_mask fs_ws_mask_pick()
