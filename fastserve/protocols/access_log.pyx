@@ -162,7 +162,7 @@ cdef class AccessLog:
 
     cdef State _look(self) except? OFF:
         cdef object logger = self.logger
-        cdef list handlers
+        cdef object handlers
 
         if not has_handlers(logger):
             return OFF

@@ -1,23 +1,17 @@
-"""The access log: the record that filters and formatters read, and the lines of the
-stock handler and formatter."""
+"""The access log's record, which filters and formatters read; its lines are in
+test_access_lines.py."""
 
 from __future__ import annotations
 
-import io
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from harness.apps import Gate, echo_path, replies, sends, start
-from harness.client import REQUEST, Client, request
+from harness.client import REQUEST, request
 from harness.fixtures import Site
 from harness.server import eventually
-
-from fastserve.logging import AccessFormatter
-
-ACCESS = logging.getLogger("uvicorn.access")
-FORMAT = '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
 
 
 def records(site: Site, count: int) -> list[logging.LogRecord]:
@@ -131,165 +125,3 @@ def test_no_line_without_access_log(start_server: Callable[..., Site]) -> None:
     site.connect().exchange(REQUEST)
     time.sleep(0.01)
     assert site.records("uvicorn.access") == []
-
-
-class Sink:
-    """uvicorn.access with one handler of the stock kind, as LOGGING_CONFIG has it."""
-
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-        self.handler = logging.StreamHandler(self.stream)
-        self.handler.setFormatter(AccessFormatter(FORMAT, use_colors=False))
-
-    def lines(self, count: int) -> list[str]:
-        eventually(lambda: self.stream.getvalue().count("\n") >= count)
-        return self.stream.getvalue().splitlines()
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
-    sink = Sink()
-    monkeypatch.setattr(ACCESS, "handlers", [sink.handler])
-    monkeypatch.setattr(ACCESS, "propagate", False)
-    ACCESS.setLevel(logging.INFO)
-    yield sink
-    ACCESS.setLevel(logging.NOTSET)
-
-
-def send_all(site: Site) -> list[str]:
-    """Requests of every kind; returns what each was from, in order."""
-    peers = []
-    for data, status in (
-        (REQUEST, 200),
-        (request("POST", "/a%20b?q=1", body=b"x"), 201),
-        (request(target="/caf%C3%A9/%ff%00%1b"), 404),
-        (request(target="/" + "x" * 5000 + "?" + "y" * 5000), 500),
-        (request("M-SEARCH", "/~a!b*c(d)?%22'"), 599),
-        (request("OPTIONS", "*"), 204),
-        (request(version="1.0"), 301),
-        (request(target="http://h/p?q"), 418),
-    ):
-        site.app = replies(b"", status)
-        client: Client = site.connect()
-        client.exchange(data)
-        peers.append("%s:%d" % client.name)
-    return peers
-
-
-@pytest.mark.parametrize("colors", [False, True])
-def test_lines_are_the_same_with_and_without_a_filter(
-    start_server: Callable[..., Site], sink: Sink, colors: bool
-) -> None:
-    """A filter needs a record; without one the server may do without."""
-    sink.handler.setFormatter(AccessFormatter(FORMAT, use_colors=colors))
-    site = start_server()
-    peers = send_all(site)
-    lines = sink.lines(8)
-    filtered = []
-    sink.handler.addFilter(lambda record: filtered.append(record) or True)
-    later_peers = send_all(site)
-    later_lines = sink.lines(16)[8:]
-    assert len(lines) == len(later_lines) == len(filtered) == 8
-    assert [line.replace(p, "PEER") for line, p in zip(lines, peers, strict=True)] == [
-        line.replace(p, "PEER")
-        for line, p in zip(later_lines, later_peers, strict=True)
-    ]
-
-
-def test_a_line(start_server: Callable[..., Site], sink: Sink) -> None:
-    site = start_server()
-    client = site.connect()
-    client.exchange(request(target="/a%20b?q"))
-    peer = "%s:%d" % client.name
-    assert sink.lines(1) == [f'INFO:     {peer} - "GET /a%20b?q HTTP/1.1" 200 OK']
-
-
-def test_a_filter_added_while_serving_sees_the_next_request(
-    start_server: Callable[..., Site], sink: Sink
-) -> None:
-    seen = []
-    site = start_server()
-    client = site.connect()
-    client.exchange(request(target="/1"))
-    sink.handler.addFilter(lambda record: seen.append(record.args[2]) or True)
-    client.exchange(request(target="/2"))
-    assert [line.split()[4] for line in sink.lines(2)] == ["/1", "/2"]
-    assert seen == ["/2"]
-
-
-def test_a_level_raised_while_serving_silences_the_next_request(
-    start_server: Callable[..., Site], sink: Sink
-) -> None:
-    site = start_server()
-    client = site.connect()
-    client.exchange(request(target="/1"))
-    sink.lines(1)
-    ACCESS.setLevel(logging.WARNING)
-    client.exchange(request(target="/2"))
-    ACCESS.setLevel(logging.INFO)
-    client.exchange(request(target="/3"))
-    assert [line.split()[4] for line in sink.lines(2)] == ["/1", "/3"]
-
-
-def test_another_formatter_is_used(
-    start_server: Callable[..., Site], sink: Sink
-) -> None:
-    fmt = "[%(levelname)s] %(client_addr)s %(request_line)s %(status_code)s"
-    sink.handler.setFormatter(AccessFormatter(fmt, use_colors=False))
-    site = start_server()
-    client = site.connect()
-    client.exchange(REQUEST)
-    peer = "%s:%d" % client.name
-    assert sink.lines(1) == [f"[INFO] {peer} GET / HTTP/1.1 200 OK"]
-
-
-def test_lines_are_whole_and_all_there(
-    start_server: Callable[..., Site], sink: Sink
-) -> None:
-    site = start_server(echo_path)
-    clients = [site.connect() for _ in range(4)]
-    for client in clients:
-        client.send(b"".join(request(target=f"/{n}") for n in range(250)))
-    for client in clients:
-        for _ in range(250):
-            client.answer()
-    lines = sink.lines(1000)
-    assert len(lines) == 1000
-    for client in clients:
-        peer = "%s:%d" % client.name
-        own = [line for line in lines if peer in line]
-        assert [line.split()[4] for line in own] == [f"/{n}" for n in range(250)]
-
-
-def test_a_failing_stream_does_not_stop_serving(
-    start_server: Callable[..., Site],
-    sink: Sink,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """As StreamHandler.handleError: told on stderr while raiseExceptions is set."""
-    monkeypatch.setattr(logging, "raiseExceptions", True)
-    site = start_server()
-    client = site.connect()
-    client.exchange(REQUEST)
-    sink.lines(1)
-    sink.stream.close()
-    for _ in range(3):
-        assert client.exchange(REQUEST).status == 200
-    eventually(lambda: "--- Logging error ---" in capsys.readouterr().err)
-
-
-def test_a_failing_stream_is_silent_when_logging_is_told_so(
-    start_server: Callable[..., Site],
-    sink: Sink,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(logging, "raiseExceptions", False)
-    site = start_server()
-    sink.stream.close()
-    client = site.connect()
-    for _ in range(3):
-        assert client.exchange(REQUEST).status == 200
-    time.sleep(0.01)
-    assert capsys.readouterr().err == ""
