@@ -30,6 +30,7 @@ from fastserve.logging import ACCESS_FORMAT, TRACE_LOG_LEVEL, uvicorn_classes
 from fastserve.middleware.message_logger import MessageLoggerMiddleware
 from fastserve.reload_paths import resolve_reload_patterns, without_excluded
 from fastserve.sockets import bind_unix_socket, inherited_socket
+from fastserve.tls import create_ssl_context, make_context
 
 if sys.version_info >= (3, 14):
     from inspect import iscoroutinefunction
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from fastserve.lifespan.off import LifespanOff
     from fastserve.lifespan.on import LifespanOn
     from fastserve.loops import LoopFactory
-    from fastserve.protocols.shared import Shared
+
+__all__ = ["Config", "create_ssl_context"]
 
 HTTPProtocolType = Literal["auto", "h11", "httptools", "zttp"]
 WSProtocolType = Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"]
@@ -64,7 +66,7 @@ LOG_LEVELS: dict[str, int] = {
     "trace": TRACE_LOG_LEVEL,
 }
 # uvicorn's own implementations by name: here they are all the same one.
-_HTTP = "fastserve.protocols.connection:Connection"
+_HTTP = "fastserve.protocols.http.auto:AutoHTTPProtocol"
 HTTP_PROTOCOLS: dict[str, str] = dict.fromkeys(get_args(HTTPProtocolType), _HTTP)
 # None: an upgrade to WebSocket is answered as the plain request that it is too.
 WS_PROTOCOLS: dict[str, str | None] = dict.fromkeys(get_args(WSProtocolType))
@@ -296,9 +298,9 @@ class Config:
         self.loaded = False
         self.loaded_app: Any
         self.encoded_headers: list[tuple[bytes, bytes]] = []
-        self.http_protocol_class: Callable[..., Any]  # makes a protocol
+        # Made as cls(config=, server_state=, app_state=, _loop=).
+        self.http_protocol_class: Callable[..., Any]
         self.ws_protocol_class: Callable[..., Any] | None
-        self.shared_class: type[Shared]
         self.lifespan_class: type[LifespanOn | LifespanOff]
         self.ssl: ssl.SSLContext | None = None
 
@@ -390,6 +392,14 @@ class Config:
         return bool(self.ssl_keyfile or self.ssl_certfile or self.ssl_context_factory)
 
     @property
+    def other_ws_class(self) -> Callable[..., Any] | None:
+        """The ws class that upgrades are handed to: one that is not our own."""
+        from fastserve.protocols.http.auto import AutoHTTPProtocol
+
+        ws = self.ws_protocol_class
+        return None if ws is AutoHTTPProtocol else ws
+
+    @property
     def should_reload(self) -> bool:
         """Whether to watch files: only an application told by name can be reloaded."""
         return isinstance(self.app, str) and self.reload
@@ -448,12 +458,9 @@ class Config:
         """
         assert not self.loaded
 
-        # Imported here and not above, so that --help works without it.
-        from fastserve.protocols.shared import Shared
-
-        self.shared_class = Shared
         self.http_protocol_class = _find_protocol("http", self.http, HTTP_PROTOCOLS)
         self.ws_protocol_class = _find_protocol("ws", self.ws, WS_PROTOCOLS)
+        self.ssl = self._load_ssl()
         self.encoded_headers = self._encode_headers()
         self.lifespan_class = import_from_string(LIFESPAN[self.lifespan])
         self.loaded_app = self._wrap(self._call_factory(self.load_app()))
@@ -499,6 +506,21 @@ class Config:
                 self.app,
             )
         return "asgi2"
+
+    def _load_ssl(self) -> ssl.SSLContext | None:
+        """The TLS context; files that cannot be used end the process with 3."""
+        if self.ssl_context_factory is not None:
+            return make_context(self)  # what that raises is the program's own
+        try:
+            return make_context(self)
+        except (OSError, ValueError, RuntimeError) as exc:
+            _exit(
+                "TLS cannot be set up with the certificate file %r and the key file "
+                "%r: %s",
+                self.ssl_certfile,
+                self.ssl_keyfile,
+                exc,
+            )
 
     def _encode_headers(self) -> list[tuple[bytes, bytes]]:
         encoded = [encode_header(name, value) for name, value in self.headers]

@@ -28,10 +28,12 @@ import click
 
 from fastserve.config import STARTUP_FAILURE, Config, log_running
 from fastserve.sockets import SocketFile, bind_unix_socket, inherited_socket
+from fastserve.tls import read_again, server_certificate
 
 if TYPE_CHECKING:
     from fastserve.lifespan.off import LifespanOff
     from fastserve.lifespan.on import LifespanOn
+    from fastserve.protocols.handshake import TlsAcceptor
     from fastserve.protocols.shared import Shared
 
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -58,13 +60,14 @@ class ServerState:
         self.connections: set[Any] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.default_headers: list[tuple[bytes, bytes]] = []
+        # What our own connections share, while the server runs.
+        self.shared: Shared | None = None
         self._counted = 0
-        self._shared: Shared | None = None
 
     @property
     def total_requests(self) -> int:
         """Requests answered so far; may be set, as protocol classes do to count."""
-        return self._counted + (self._shared.total_requests if self._shared else 0)
+        return self._counted + (self.shared.total_requests if self.shared else 0)
 
     @total_requests.setter
     def total_requests(self, value: int) -> None:
@@ -73,7 +76,7 @@ class ServerState:
     def count_with(self, shared: Shared) -> None:
         """Add from now on what `shared` counts; what was counted before stays."""
         self._counted = self.total_requests
-        self._shared = shared
+        self.shared = shared
 
 
 class Server:
@@ -99,6 +102,8 @@ class Server:
         self._shared: Shared | None = None
         self._shutdown_over: asyncio.Event | None = None
         self._socket_file: SocketFile | None = None
+        self._tls: TlsAcceptor | None = None
+        self._certificates_wanted = False
 
     @functools.cached_property
     def limit_max_requests(self) -> int | None:
@@ -178,23 +183,30 @@ class Server:
         serve(), never in that of the connection or the request before.
         """
         from fastserve.protocols.connection import Connection
+        from fastserve.protocols.handshake import TlsAcceptor
+        from fastserve.protocols.http.auto import AutoHTTPProtocol
+        from fastserve.protocols.shared import Shared
 
         config, state, app_state = self.config, self.server_state, self.lifespan.state
-        loop = asyncio.get_running_loop()
-        if config.http_protocol_class is not Connection:  # one of the user's own
-            return functools.partial(
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        if config.reset_contextvars:
+            context = contextvars.Context()
+        self._shared = Shared(config, state, app_state, loop, context)
+        state.count_with(self._shared)
+        factory: Callable[[], Any] = functools.partial(Connection, self._shared)
+        if config.http_protocol_class is not AutoHTTPProtocol:  # one of the user's own
+            factory = functools.partial(
                 config.http_protocol_class,
                 config=config,
                 server_state=state,
                 app_state=app_state,
                 _loop=loop,
             )
-        context = contextvars.copy_context()
-        if config.reset_contextvars:
-            context = contextvars.Context()
-        self._shared = config.shared_class(config, state, app_state, loop, context)
-        state.count_with(self._shared)
-        return functools.partial(config.http_protocol_class, self._shared)
+        if config.ssl is None:
+            return factory
+        self._shared.server_cert = server_certificate(config)
+        self._tls = TlsAcceptor(config, factory, self._shared.may_report)
+        return self._tls
 
     async def _listen(
         self,
@@ -205,7 +217,6 @@ class Server:
         create_server = functools.partial(
             asyncio.get_running_loop().create_server,
             factory,
-            ssl=config.ssl,
             backlog=config.backlog,
         )
         if sockets is not None:
@@ -242,6 +253,9 @@ class Server:
         """The work of one tick; returns True when it is time to end."""
         if counter % 10 == 0:
             await self._once_a_second()
+        if self._certificates_wanted:
+            self._certificates_wanted = False
+            self.reload_certificates()
         if self.should_exit:
             return True
         limit = self.limit_max_requests
@@ -251,6 +265,23 @@ class Server:
             )
             return True
         return False
+
+    def reload_certificates(self) -> None:
+        """Use the TLS certificates that the files hold now, for new connections.
+
+        Those that cannot be used are logged, and the old ones stay. A context factory
+        is called again. To be called in the loop's thread; SIGHUP does it too.
+        """
+        try:
+            read_again(self.config)
+            if self._shared is not None:
+                self._shared.server_cert = server_certificate(self.config)
+        except Exception as exc:  # a factory may raise anything
+            logger.error(
+                "The new TLS certificates cannot be used, the old ones stay: %s", exc
+            )
+        else:
+            logger.info("The TLS certificates were read again.")
 
     async def _once_a_second(self) -> None:
         config, now = self.config, time.time()
@@ -321,6 +352,7 @@ class Server:
 
     async def _wait_tasks_to_complete(self) -> None:
         state = self.server_state
+        self._cut_handshakes()
         if state.connections and not self.force_exit:
             logger.info("Waiting for connections to close. (CTRL+C to force quit)")
             while state.connections and not self.force_exit:
@@ -356,7 +388,12 @@ class Server:
             sock.close()
         self.remove_socket_file()
 
+    def _cut_handshakes(self) -> None:
+        if self._tls is not None:
+            self._tls.close()
+
     def _abort_connections(self) -> None:
+        self._cut_handshakes()
         for connection in list(self.server_state.connections):
             if (transport := getattr(connection, "transport", None)) is not None:
                 transport.abort()
@@ -390,6 +427,8 @@ class Server:
             yield
             return
         before = {sig: signal.signal(sig, self.handle_exit) for sig in HANDLED_SIGNALS}
+        if self._reloads_on_hangup():
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_hangup)
         try:
             yield
         finally:
@@ -398,6 +437,19 @@ class Server:
                     signal.signal(sig, handler)
         for captured in reversed(self._captured_signals):
             signal.raise_signal(captured)
+
+    def _reloads_on_hangup(self) -> bool:
+        """Whether SIGHUP means the certificates: it is no terminal that hangs up.
+
+        Where there are workers their parent has it, and replaces them.
+        """
+        config = self.config
+        if not config.is_ssl or config.use_subprocess or not hasattr(signal, "SIGHUP"):
+            return False
+        return not has_controlling_terminal()
+
+    def _handle_hangup(self, sig: int, frame: FrameType | None) -> None:
+        self._certificates_wanted = True  # for on_tick
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler: the first asks to end, a second SIGINT forces it."""
@@ -412,3 +464,12 @@ def _log_process(event: str, process_id: int) -> None:
     text = f"{event} server process [%d]"
     colored = text.replace("%d", click.style("%d", fg="cyan"))
     logger.info(text, process_id, extra={"color_message": colored})
+
+
+def has_controlling_terminal() -> bool:
+    """Whether a terminal may hang up on this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

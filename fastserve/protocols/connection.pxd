@@ -17,6 +17,7 @@ cdef class Connection(Channel):
     cdef RequestParser _parser
     cdef ResponseWriter _writer
     cdef dict _template             #: scope to copy, or None
+    cdef dict _tls                  #: the `tls` extension; None on a plain connection
     cdef str _method                #: what the template holds
     cdef str _path                  #: likewise, without root_path
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
@@ -47,6 +48,8 @@ cdef class Connection(Channel):
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1
     cdef int _begin(self) except -1
+    cdef bint _is_for_another(self) except -1
+    cdef int _hand_over(self, bytes rest) except -1
     cdef dict _make_scope(self)
     cdef dict _make_template(self)
     cdef int _settle(self) except -1
@@ -57,10 +60,12 @@ cdef class Connection(Channel):
     cdef int _end_answer(self) except -1
     cdef int _cut(self) except -1
     cdef int _close(self) except -1
+    cdef int _close_idle(self) except -1
     cdef int _linger(self) except -1
     cdef int _reset(self) except -1
+    cdef int _leave(self) except -1
     cdef int _release(self) except -1
     cdef int _pause_reading(self) except -1
     cdef int _run(self, HttpExchange exchange) except -1
     cdef int _fault(self, object error) except -1
-    cdef int _trace(self, str event) except -1
+    cdef int _trace(self, str text) except -1

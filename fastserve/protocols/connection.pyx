@@ -24,6 +24,7 @@ import struct
 
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
+from fastserve.protocols.tls import tls_extension
 
 
 cdef enum:
@@ -90,10 +91,15 @@ cdef class Connection(Channel):
 
     def connection_made(self, transport):
         self.transport = transport
-        self._output.open(transport)
         self._shared.connections.add(self)
         self._shared.refresh()
-        self._trace("made")
+        try:
+            self._output.open(transport)
+            if transport.get_extra_info("sslcontext") is not None:
+                self._tls = tls_extension(transport, self._shared.server_cert)
+        except Exception as error:
+            self._fault(error)
+        self._trace("HTTP connection made")
         if self._shared.stopping:
             self.shutdown()             # it was accepted before the listeners closed
 
@@ -112,15 +118,8 @@ cdef class Connection(Channel):
             return False
 
     def connection_lost(self, error):
-        self._closing = True
-        self._output.discard()
-        self._trace("lost")
-        try:
-            self._release()
-        finally:
-            self._shared.wheel.discard(self)
-            self._shared.connections.discard(self)
-            self.transport = None
+        self._trace("HTTP connection lost")
+        self._leave()
 
     def pause_writing(self):
         self._writing_paused = True
@@ -141,10 +140,10 @@ cdef class Connection(Channel):
         self._stopping = True
         if self._shared.grace == 0:
             self._keep = False
-        if self._exchange is None and self._pending is None and not self._closing:
+        if self._exchange is None and self._pending is None:
             if self._shared.grace == 0:
-                self._close()
-            elif not self._lingering:
+                self._close_idle()
+            elif not self._lingering and not self._closing:
                 self._wait_idle()
 
     # --- input --------------------------------------------------------------------
@@ -173,13 +172,13 @@ cdef class Connection(Channel):
         if self._closing or self._lingering:
             return False
         if self._exchange is None:
-            return self._pending is not None
+            return self._pending is not None and self._tls is None
         if self._request_open:
             # The request will never be whole. What came of it is delivered first.
             self._cut()
             return False
         self._exchange.peer_finished()
-        return True
+        return self._tls is None        # TLS knows no half-closed connection
 
     def _continue(self):
         """Another turn for input that waited."""
@@ -234,6 +233,9 @@ cdef class Connection(Channel):
                 return size
             fresh = not self._request_open
             if fresh:
+                if parser.upgrade and self._is_for_another():
+                    self._hand_over(data[at:])
+                    return size
                 begun += 1
                 self._begin()
             exchange = self._exchange
@@ -308,7 +310,7 @@ cdef class Connection(Channel):
         scope["asgi"] = PyDict_Copy(<dict>template["asgi"])
         scope["headers"] = parser.headers
         scope["state"] = PyDict_Copy(shared.app_state)
-        scope["extensions"] = {}
+        scope["extensions"] = {} if self._tls is None else {"tls": self._tls.copy()}
         if parser.http10:
             scope["http_version"] = "1.0"
         return scope
@@ -325,6 +327,42 @@ cdef class Connection(Channel):
             self._template = template
         self._served = True
         return template
+
+    cdef bint _is_for_another(self) except -1:
+        """Whether the parsed request is the handshake of --ws's own protocol class."""
+        cdef RequestParser parser = self._parser
+        if self._shared.websocket_class is None or parser.http10:
+            return False
+        # RFC 6455 4.1: a GET, which has no body here.
+        if parser.method != "GET" or parser.phase != COMPLETE:
+            return False
+        return (b"upgrade", b"websocket") in [
+            (name, value.lower()) for name, value in parser.headers]
+
+    cdef int _hand_over(self, bytes rest) except -1:
+        """Give the transport to --ws's own class, which reads the request again."""
+        cdef RequestParser parser = self._parser
+        cdef object transport = self.transport
+        cdef object name, value, protocol
+        cdef bytes target = parser.raw_path
+
+        self._trace("Upgrading to WebSocket")
+        if parser.query_string:
+            target += b"?" + parser.query_string
+        lines = [b"GET %s HTTP/1.1" % target]
+        lines.extend([b"%s: %s" % (name, value) for name, value in parser.headers])
+        self._output.flush()
+        self.resume_reading()
+        self._shared.connections.discard(self)
+        protocol = self._shared.websocket_class(
+            config=self._shared.config, server_state=self._shared.server_state,
+            app_state=self._shared.app_state)
+        protocol.connection_made(transport)
+        protocol.data_received(b"\r\n".join([*lines, b"", b""]))
+        transport.set_protocol(protocol)
+        if rest:
+            protocol.data_received(rest)
+        return self._leave()
 
     # --- what follows an answer ---------------------------------------------------
 
@@ -367,7 +405,7 @@ cdef class Connection(Channel):
     def _idle_over(self):
         self._timer = None
         if self._exchange is None and not self._closing:
-            self._close()
+            self._close_idle()
 
     cdef int _schedule(self) except -1:
         """Go on in a callback of its own: never inside a step of an application."""
@@ -378,7 +416,12 @@ cdef class Connection(Channel):
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """The wheel's visit: a deadline that has passed, or an idle connection."""
-        if self._closing or not self.due or self._exchange is not None:
+        if not self.due or self._exchange is not None:
+            return 0
+        if self._closing:
+            if self.due > now:
+                return self.due
+            self.transport.abort()
             return 0
         self._shared.refresh()
         if self.due <= now:
@@ -391,7 +434,7 @@ cdef class Connection(Channel):
                 self._confirming = False
                 self.due = now + <int64_t>(4 * self._shared.timeout_keep_alive) + 1
                 return self.due
-            self._close()
+            self._close_idle()
             return 0
         if self._busy:
             self._busy = False
@@ -545,8 +588,20 @@ cdef class Connection(Channel):
         self._output.flush()
         if not self._closing:
             self._closing = True
+            self.due = 0
             self.transport.close()
         return self._release()
+
+    cdef int _close_idle(self) except -1:
+        """Close, and do not wait for a TLS peer that owes its close_notify.
+
+        One that keeps idle connections does not look at them: it would take the
+        half minute that asyncio waits.
+        """
+        self._close()
+        if self._tls is not None and self.transport is not None:
+            self._shared.wheel.set_deadline(self, LINGER)
+        return 0
 
     cdef int _linger(self) except -1:
         """FIN now, then drop input for a while: RFC 9112 9.6.
@@ -576,6 +631,18 @@ cdef class Connection(Channel):
         self._closing = True
         self.transport.abort()
         return self._release()
+
+    cdef int _leave(self) except -1:
+        """The transport is lost, or another's."""
+        self._closing = True
+        self._output.discard()
+        try:
+            self._release()
+        finally:
+            self._shared.wheel.discard(self)
+            self._shared.connections.discard(self)
+            self.transport = None
+        return 0
 
     cdef int _release(self) except -1:
         """Let go of what the connection holds, and tell the exchange."""
@@ -607,10 +674,10 @@ cdef class Connection(Channel):
             self.transport.abort()
         return self._release()
 
-    cdef int _trace(self, str event) except -1:
+    cdef int _trace(self, str text) except -1:
         cdef object client
         if self._shared.logger.level <= TRACE:
             client = address(self.transport.get_extra_info("peername"))
             prefix = "%s:%d - " % client if client else ""
-            self._shared.logger.log(TRACE, "%sHTTP connection %s", prefix, event)
+            self._shared.logger.log(TRACE, "%s%s", prefix, text)
         return 0

@@ -50,6 +50,8 @@ cdef class Shared:
     cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef object _direct             #: app without its ProxyHeadersMiddleware
+    cdef readonly object websocket_class    #: a class that is not ours, or None
+    cdef public str server_cert     #: PEM; None: without TLS, or not known
     cdef dict app_state
     cdef dict _template             #: scope of any request, without its own keys
     cdef str root_path
@@ -75,5 +77,5 @@ cdef class Shared:
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1
     cdef int log_access(self, dict scope, int status) except -1
-    cdef bint may_report(self) except -1
+    cpdef bint may_report(self) except -1
     cdef bint is_over_limit(self) except -1

@@ -205,6 +205,7 @@ cdef class Shared:
         self.access_log = AccessLog()
         self.timeout_keep_alive = config.timeout_keep_alive
         self.limit_concurrency = config.limit_concurrency or 0
+        self.websocket_class = config.other_ws_class
         self.root_path = config.root_path
         self.root_path_bytes = config.root_path.encode("ascii")
         self.wheel = Wheel(loop, context)
@@ -330,7 +331,7 @@ cdef class Shared:
             self._end_later()
         return self.access_log.add(scope, status)
 
-    cdef bint may_report(self) except -1:
+    cpdef bint may_report(self) except -1:
         """Whether one more refusal may be explained in this second's log."""
         cdef int64_t now = time(NULL)
         if now != self._report_second:

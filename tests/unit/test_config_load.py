@@ -21,7 +21,7 @@ from fastserve.middleware.asgi2 import ASGI2Middleware
 from fastserve.middleware.message_logger import MessageLoggerMiddleware
 from fastserve.middleware.proxy_headers import ProxyHeadersMiddleware
 from fastserve.middleware.wsgi import WSGIMiddleware
-from fastserve.protocols.connection import Connection
+from fastserve.protocols.http.auto import AutoHTTPProtocol
 
 pytestmark = pytest.mark.usefixtures("loggers_put_back")
 
@@ -208,7 +208,7 @@ class Protocol(asyncio.Protocol):
 
 @pytest.mark.parametrize("name", HTTP_PROTOCOLS)
 def test_http_names_are_all_ours(name: str) -> None:
-    assert loaded(http=name).http_protocol_class is Connection
+    assert loaded(http=name).http_protocol_class is AutoHTTPProtocol
 
 
 @pytest.mark.parametrize("name", WS_PROTOCOLS)
@@ -264,7 +264,7 @@ def test_uvicorns_implementations_are_told_of_once(
 ) -> None:
     caplog.set_level(logging.INFO, "uvicorn.error")
     config = loaded(**settings)
-    assert config.http_protocol_class is Connection
+    assert config.http_protocol_class is AutoHTTPProtocol
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         (
             "INFO",
@@ -274,7 +274,7 @@ def test_uvicorns_implementations_are_told_of_once(
 
 
 def test_http2_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    assert loaded(http2=True).http_protocol_class is Connection
+    assert loaded(http2=True).http_protocol_class is AutoHTTPProtocol
     [record] = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage() == "HTTP/2 is not offered yet: http2 has no effect."

@@ -436,7 +436,7 @@ class BrokenTransport(FakeTransport):
     [
         ("write", get()),
         ("pause_reading", post(b"x" * 70_000, length=80_000)),
-        ("sslcontext", get()),  # for the scope
+        ("sslcontext", get()),
         ("write", b"BAD\r\n\r\n"),
     ],
 )

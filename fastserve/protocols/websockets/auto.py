@@ -1,0 +1,5 @@
+"""A name of uvicorn's for the one implementation that there is."""
+
+from fastserve.protocols.http.auto import AutoHTTPProtocol as AutoWebSocketsProtocol
+
+__all__ = ["AutoWebSocketsProtocol"]
