@@ -68,6 +68,7 @@ def test_scope(start_server: Start, authority: Authority, files: dict) -> None:
     assert second["extensions"]["tls"] is not first["extensions"]["tls"]
 
 
+@pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLSv1_2:DeprecationWarning")
 def test_tls_1_2_and_ciphers(
     start_server: Start, authority: Authority, files: dict
 ) -> None:
