@@ -71,13 +71,9 @@ def options(settings: dict[str, Any]) -> list[str]:
     ]
 
 
-def der_of(client: Client) -> bytes:
+def pem_of(client: Client) -> str:
     """The certificate that the server has shown to this client."""
     assert isinstance(client.sock, ssl.SSLSocket)
     shown = client.sock.getpeercert(binary_form=True)
     assert shown is not None
-    return shown
-
-
-def pem_of(client: Client) -> str:
-    return ssl.DER_cert_to_PEM_cert(der_of(client))
+    return ssl.DER_cert_to_PEM_cert(shown)

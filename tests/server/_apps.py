@@ -47,6 +47,11 @@ async def echo_scope(scope, receive, send):
     await answer(send, repr(shown).encode())
 
 
+async def server_certificate(scope, receive, send):
+    http_only(scope)
+    await answer(send, scope["extensions"]["tls"]["server_cert"].encode())
+
+
 async def loop_debug(scope, receive, send):
     http_only(scope)
     await answer(send, str(asyncio.get_running_loop().get_debug()).encode())

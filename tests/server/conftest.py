@@ -12,6 +12,8 @@ import pytest
 # of pytest, without putting the checkout itself (and its unbuilt fastserve) on
 # the path.
 sys.path.insert(0, str(Path(__file__).parent))
+# `from harness.certificates import Authority`, likewise.
+sys.path.insert(1, str(Path(__file__).parent.parent))
 
 LOOPS = ["asyncio"]
 if importlib.util.find_spec("uvloop"):
