@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 import click
 
+from fastserve import port_holder
 from fastserve._types import ASGIApplication
 from fastserve.importer import ImportFromStringError, import_from_string
 from fastserve.logging import ACCESS_FORMAT, TRACE_LOG_LEVEL, uvicorn_classes
@@ -578,7 +579,8 @@ class Config:
         try:
             sock, form, values = self._bind()
         except OSError as exc:
-            _exit("%s", exc)
+            self.log_bind_failure(exc)
+            sys.exit(STARTUP_FAILURE)
         log_running(form, values)
         sock.set_inheritable(True)
         return sock
@@ -594,11 +596,19 @@ class Config:
         sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((self.host, self.port))
+            sock.bind((self.host or "", self.port))
         except OSError:
             sock.close()
             raise
         return sock, *self.address_line(sock.getsockname()[1])
+
+    def log_bind_failure(self, error: OSError) -> None:
+        """Log why nothing can listen there, and whose the port is, if known."""
+        logger.error(error)
+        if self.uds is None and self.fd is None:
+            holder = port_holder.explain(error, self.host, self.port)
+            if holder is not None:
+                logger.error(holder)
 
     def address_line(self, port: int) -> tuple[str, tuple[object, ...]]:
         """Format and arguments that name host and port as a URL."""

@@ -40,7 +40,6 @@ from fastserve.config import (
     SSLContextFactory,
     WSProtocolType,
 )
-from fastserve.importer import import_from_string
 from fastserve.notices import Notice, notices, sources
 from fastserve.options import APP, GROUPS, VERSION
 from fastserve.server import Server
@@ -271,15 +270,15 @@ def _make_config(**settings: Any) -> Config:
 
 def _supervise(config: Config, server: Server) -> None:
     """Serve in children, on a socket that this process binds and keeps."""
-    # Imported here and not above: multiprocessing and watchfiles are not for --help.
-    change_reload = import_from_string("fastserve.supervisors:ChangeReload")
-    multiprocess = import_from_string("fastserve.supervisors:Multiprocess")
+    # Imported here and not above: --help needs no multiprocessing and no watchfiles.
+    from fastserve.supervisors import ChangeReload, Multiprocess
+
     sock = config.bind_socket()
     with _removed_at_end(SocketFile.at(config.uds).remove if config.uds else None):
         if config.should_reload:
-            change_reload(config, target=server.run, sockets=[sock]).run()
+            ChangeReload(config, target=server.run, sockets=[sock]).run()
         else:
-            multiprocess(config, sockets=[sock]).run()
+            Multiprocess(config, sockets=[sock]).run()
 
 
 @contextlib.contextmanager

@@ -167,7 +167,7 @@ class Server:
         try:
             await self._listen(self._make_protocol_factory(), sockets)
         except OSError as exc:
-            logger.error(exc)
+            self.config.log_bind_failure(exc)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
 

@@ -131,8 +131,9 @@ def _read_pairs(path: Path) -> list[tuple[str, Any]] | None:
         with path.open("rb") as file:
             table: Any = tomllib.load(file)
         if path.name == "pyproject.toml":
-            table = table.get("tool", {}).get("fastserve")
-        return None if table is None else list(table.items())
+            for name in ("tool", "fastserve"):
+                table = table.get(name) if isinstance(table, dict) else None
+        return list(table.items()) if isinstance(table, dict) else None
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

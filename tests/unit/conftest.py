@@ -10,11 +10,13 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from _command import main_module  # noqa: E402
 from _configs import LOGGERS  # noqa: E402
 
 
@@ -30,3 +32,20 @@ def loggers_put_back() -> Iterator[None]:
     for each, (level, handlers, propagate) in zip(loggers, before, strict=True):
         each.setLevel(level)
         each.handlers, each.propagate = handlers, propagate
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: one without configuration files."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What the command passes to run(), which is not run."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        main_module, "run", lambda app, **options: made.append((app, options))
+    )
+    return made

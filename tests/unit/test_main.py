@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import platform
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+import uvicorn
+from _command import invoke, main_module
 
 import fastserve
 
-main_module = importlib.import_module("fastserve.main")
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """What the command passes to run(), which is not run."""
-    made: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(
-        main_module, "run", lambda app, **options: made.append((app, options))
-    )
-    return made
-
-
-def invoke(*args: str, **env: str) -> Result:
-    return CliRunner().invoke(fastserve.main, args, env=env)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def test_the_command_hides_the_module() -> None:
@@ -58,7 +44,36 @@ def test_defaults_are_those_of_run(calls: list[Any]) -> None:
         (["--fd", "0"], "fd", 0),
         (["--loop", "mod:factory"], "loop", "mod:factory"),
         (["--lifespan", "off"], "lifespan", "off"),
-        (["--interface", "asgi3"], "interface", "asgi3"),
+        (["--interface", "wsgi"], "interface", "wsgi"),
+        (["--http", "mod:Class"], "http", "mod:Class"),
+        (["--http2"], "http2", True),
+        (["--ws", "none"], "ws", "none"),
+        (["--ws-max-size", "5"], "ws_max_size", 5),
+        (["--ws-max-queue", "5"], "ws_max_queue", 5),
+        (["--ws-ping-interval", "0.5"], "ws_ping_interval", 0.5),
+        (["--ws-ping-timeout", "0.5"], "ws_ping_timeout", 0.5),
+        (["--ws-per-message-deflate", "false"], "ws_per_message_deflate", False),
+        (["--reload"], "reload", True),
+        (["--reload-dir", ".", "--reload-dir", ".."], "reload_dirs", [".", ".."]),
+        (["--reload-include", "*.a"], "reload_includes", ["*.a"]),
+        (["--reload-exclude", "*.a"], "reload_excludes", ["*.a"]),
+        (["--reload-delay", "2"], "reload_delay", 2.0),
+        (["--workers", "4"], "workers", 4),
+        (["--timeout-worker-healthcheck", "9"], "timeout_worker_healthcheck", 9),
+        (["--timeout-worker-stuck", "1.5"], "timeout_worker_stuck", 1.5),
+        (["--env-file", "/"], "env_file", "/"),
+        (["--log-config", "/"], "log_config", "/"),
+        (["--no-proxy-headers"], "proxy_headers", False),
+        (["--forwarded-allow-ips", "*"], "forwarded_allow_ips", "*"),
+        (["--ssl-keyfile", "k"], "ssl_keyfile", "k"),
+        (["--ssl-certfile", "c"], "ssl_certfile", "c"),
+        (["--ssl-keyfile-password", "p"], "ssl_keyfile_password", "p"),
+        (["--ssl-version", "2"], "ssl_version", 2),
+        (["--ssl-cert-reqs", "2"], "ssl_cert_reqs", 2),
+        (["--ssl-ca-certs", "a"], "ssl_ca_certs", "a"),
+        (["--ssl-ciphers", "HIGH"], "ssl_ciphers", "HIGH"),
+        (["--h11-max-incomplete-event-size", "5"], "h11_max_incomplete_event_size", 5),
+        (["--reset-contextvars"], "reset_contextvars", True),
         (["--log-level", "trace"], "log_level", "trace"),
         (["--no-access-log"], "access_log", False),
         (["--use-colors"], "use_colors", True),
@@ -99,6 +114,14 @@ def test_option(args: list[str], name: str, value: object, calls: list[Any]) -> 
         ("FASTSERVE_FACTORY", "1", "factory", True),
         ("FASTSERVE_LIMIT_MAX_REQUESTS", "7", "limit_max_requests", 7),
         ("FASTSERVE_HEADERS", "X-A:b X-C:d", "headers", [("X-A", "b"), ("X-C", "d")]),
+        ("FASTSERVE_RELOAD", "true", "reload", True),
+        ("FASTSERVE_RELOAD_DIRS", ".:..", "reload_dirs", [".", ".."]),
+        ("FASTSERVE_RELOAD_INCLUDES", "*.a *.b", "reload_includes", ["*.a", "*.b"]),
+        ("FASTSERVE_WS_PER_MESSAGE_DEFLATE", "0", "ws_per_message_deflate", False),
+        ("UVICORN_PORT", "80", "port", 80),
+        ("UVICORN_PROXY_HEADERS", "0", "proxy_headers", False),
+        ("UVICORN_FORWARDED_ALLOW_IPS", "*", "forwarded_allow_ips", "*"),
+        ("UVICORN_SSL_CERT_REQS", "1", "ssl_cert_reqs", 1),
     ],
 )
 def test_variable(
@@ -109,9 +132,29 @@ def test_variable(
     assert options[name] == value
 
 
-def test_app_from_a_variable(calls: list[Any]) -> None:
-    assert invoke(FASTSERVE_APP="module:app").exit_code == 0
+@pytest.mark.parametrize("variable", ["FASTSERVE_APP", "UVICORN_APP"])
+def test_app_from_a_variable(variable: str, calls: list[Any]) -> None:
+    assert invoke(**{variable: "module:app"}).exit_code == 0
     assert calls[0][0] == "module:app"
+
+
+def test_every_option_of_uvicorns_has_its_name_and_variable() -> None:
+    theirs = {
+        each.name: set(each.opts + each.secondary_opts) for each in uvicorn.main.params
+    }
+    ours = {each.name: each for each in fastserve.main.params}
+    assert theirs.keys() <= ours.keys()
+    for name, flags in theirs.items():
+        assert flags <= {*ours[name].opts, *ours[name].secondary_opts}, name
+        if name != "version":
+            upper = str(name).upper()
+            assert ours[name].envvar == [f"FASTSERVE_{upper}", f"UVICORN_{upper}"]
+
+
+def test_our_variable_goes_before_uvicorns(calls: list[Any]) -> None:
+    invoke("module:app", FASTSERVE_PORT="1", UVICORN_PORT="2")
+    invoke("module:app", FASTSERVE_PORT="", UVICORN_PORT="2")  # empty is not set
+    assert [options["port"] for _, options in calls] == [1, 2]
 
 
 def test_an_option_goes_before_a_variable(calls: list[Any]) -> None:
@@ -124,6 +167,13 @@ def test_an_option_goes_before_a_variable(calls: list[Any]) -> None:
     [
         [],
         ["module:app", "--nonsense"],
+        ["module:app", "--workers", "-1"],
+        ["module:app", "--reload-dir", "/no/such/folder"],
+        ["module:app", "--log-config", "/no/such/file"],
+        ["module:app", "--env-file", "/no/such/file"],
+        ["module:app", "--root-path", "/caf\xe9"],
+        ["module:app", "--config", "/no/such/file"],
+        ["module:app", "--timeout-worker-stuck", "0"],
         ["module:app", "--port", "many"],
         ["module:app", "--port", "65536"],
         ["module:app", "--port", "-1"],
@@ -141,6 +191,23 @@ def test_usage_error(args: list[str], calls: list[Any]) -> None:
     assert "Usage: " in result.stderr
     assert "Error: " in result.stderr
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("--worker", "--workers"),
+        ("--prot", "--port"),
+        ("--no-acces-log", "--no-access-log"),
+        ("--reloads", "--reload"),
+        ("--ssl-cert", "--ssl-certfile"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(wrong: str, right: str) -> None:
+    result = invoke("module:app", wrong)
+    assert result.exit_code == 2
+    assert wrong in result.stderr
+    assert right in result.stderr.partition(wrong)[2]
 
 
 def test_version() -> None:
