@@ -20,7 +20,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
+from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import click
 
@@ -413,8 +413,8 @@ class Config:
     def configure_logging(self) -> None:
         """Apply log_config, then the settings that change single loggers.
 
-        Raises what the logging module does for a configuration that is no good, and
-        ImportError when PyYAML is needed and not there.
+        Raises ValueError for a file that is no good, ImportError when PyYAML is needed
+        and not there, and for a dict what the logging module raises.
         """
         logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
         if isinstance(self.log_config, os.PathLike):
@@ -438,9 +438,9 @@ class Config:
             logging.config.dictConfig(given)
             if self.use_colors is not None:
                 _set_use_colors(given, self.use_colors)
-        elif isinstance(given, str) and given.endswith((".json", ".yaml", ".yml")):
-            logging.config.dictConfig(_read_log_config(given))
-        else:  # an INI file, by name, open or read: fileConfig can tell
+        elif isinstance(given, str):
+            _apply_log_file(given)
+        else:  # an INI file that is open, or read
             logging.config.fileConfig(given, disable_existing_loggers=False)
 
     def load_app(self) -> Any:
@@ -624,19 +624,35 @@ def log_running(form: str, values: Iterable[object]) -> None:
     logger.info(text.format(form), *values, extra={"color_message": colored})
 
 
-def _read_log_config(path: str) -> dict[str, Any]:
+def _apply_log_file(path: str) -> None:
+    load = _log_file_loader(path)
+    try:
+        if load is None:
+            logging.config.fileConfig(path, disable_existing_loggers=False)
+        else:
+            with open(path) as file:
+                logging.config.dictConfig(load(file))
+    except OSError:
+        raise
+    except Exception as exc:  # whatever YAML, INI and the classes named there raise
+        raise ValueError(f"The log configuration {path} cannot be used") from exc
+
+
+def _log_file_loader(path: str) -> Callable[[IO[str]], Any] | None:
+    """What reads a file of this name; None for an INI, which is not ours to read."""
     if path.endswith(".json"):
-        with open(path) as file:
-            return cast(dict[str, Any], json.load(file))
+        return json.load
+    if not path.endswith((".yaml", ".yml")):
+        return None
     try:
         import yaml
-    except ImportError as exc:
+    except ImportError:
         raise ImportError(
             f"The log configuration {path} is YAML, which needs PyYAML: "
-            "pip install PyYAML, or fastserve-asgi[standard]."
-        ) from exc
-    with open(path) as file:
-        return cast(dict[str, Any], yaml.safe_load(file))
+            "pip install PyYAML, or fastserve-asgi[standard]"
+        ) from None
+    load: Callable[[IO[str]], Any] = yaml.safe_load
+    return load
 
 
 def _set_use_colors(config: dict[str, Any], use_colors: bool) -> None:

@@ -261,11 +261,17 @@ def _make_config(**settings: Any) -> Config:
     except (ImportError, OSError, ValueError) as exc:
         if of_command is None:
             raise
-        cause = f": {exc.__cause__}" if exc.__cause__ else ""
-        raise click.UsageError(f"{exc}{cause}", ctx) from exc
+        raise click.UsageError(": ".join(_reasons(exc)), ctx) from exc
     for level, text in of_command or ():
         logger.log(level, text)
     return config
+
+
+def _reasons(exc: BaseException | None) -> Iterator[str]:
+    """What an exception says, and what its causes say."""
+    while exc is not None:
+        yield f"no {exc} in it" if isinstance(exc, KeyError) else str(exc)
+        exc = exc.__cause__
 
 
 def _supervise(config: Config, server: Server) -> None:

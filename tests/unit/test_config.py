@@ -1,9 +1,8 @@
-"""config: parameters, logging, headers, event loops, and the sockets it binds."""
+"""config: parameters, headers, event loops, and the sockets it binds."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import errno
 import inspect
 import logging
@@ -18,16 +17,13 @@ from typing import Any
 
 import pytest
 import uvicorn
-from _configs import LOGGERS, asgi_app, exit_code, loaded
+from _configs import asgi_app, exit_code, loaded
 
 import fastserve
 from fastserve import Config
 from fastserve.config import (
-    LOG_LEVELS,
-    LOGGING_CONFIG,
     encode_header,
 )
-from fastserve.logging import AccessFormatter, DefaultFormatter
 
 pytestmark = pytest.mark.usefixtures("loggers_put_back")
 
@@ -87,68 +83,6 @@ def test_run_has_the_same_parameters_and_defaults() -> None:
 def test_setup_event_loop_is_gone() -> None:
     with pytest.raises(AttributeError, match="get_loop_factory"):
         Config(asgi_app, log_config=None).setup_event_loop()
-
-
-# -- logging --------------------------------------------------------------------------
-
-
-def test_config_sets_logging_up_at_once() -> None:
-    Config(asgi_app)
-    server, access = map(logging.getLogger, ("uvicorn", "uvicorn.access"))
-    [to_stderr], [to_stdout] = server.handlers, access.handlers
-    assert isinstance(to_stderr, logging.StreamHandler)
-    assert isinstance(to_stdout, logging.StreamHandler)
-    assert to_stderr.stream is sys.stderr
-    assert to_stdout.stream is sys.stdout
-    assert isinstance(to_stderr.formatter, DefaultFormatter)
-    assert isinstance(to_stdout.formatter, AccessFormatter)
-    assert not server.propagate
-    assert not access.propagate
-    assert logging.getLogger("uvicorn.error").getEffectiveLevel() == logging.INFO
-    assert logging.getLevelName(5) == "TRACE"
-
-
-def test_no_log_config_leaves_logging_alone() -> None:
-    Config(asgi_app, log_config=None)
-    for name in LOGGERS:
-        assert logging.getLogger(name).handlers == []
-        assert logging.getLogger(name).level == logging.NOTSET
-
-
-def test_dict_config_gets_the_object_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(logging.config, "dictConfig", calls.append)
-    given = {"version": 1}
-    Config(asgi_app, log_config=given)
-    assert len(calls) == 1
-    assert calls[0] is given
-
-
-@pytest.mark.parametrize("use_colors", [True, False])
-def test_use_colors(use_colors: bool) -> None:
-    before = copy.deepcopy(LOGGING_CONFIG)
-    Config(asgi_app, use_colors=use_colors)
-    for name in ("uvicorn", "uvicorn.access"):
-        formatter: Any = logging.getLogger(name).handlers[0].formatter
-        assert formatter.use_colors is use_colors
-    assert LOGGING_CONFIG == before  # the next Config is to decide for itself
-
-
-@pytest.mark.parametrize("level", [*LOG_LEVELS, 17])
-def test_log_level(level: str | int) -> None:
-    Config(asgi_app, log_level=level)
-    expected = LOG_LEVELS[level] if isinstance(level, str) else level
-    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        assert logging.getLogger(name).level == expected
-    assert logging.getLogger("uvicorn").level == logging.INFO
-
-
-def test_access_log_off() -> None:
-    Config(asgi_app, access_log=False)
-    access = logging.getLogger("uvicorn.access")
-    assert access.handlers == []
-    assert not access.propagate
-    assert not access.hasHandlers()
 
 
 # -- headers --------------------------------------------------------------------------

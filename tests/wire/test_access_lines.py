@@ -314,7 +314,7 @@ def wrapped(owner: Any, name: str) -> Spoil:
     """As tools do it that want to see every record: the method is replaced."""
 
     def spoil(sink: Sink, patch: pytest.MonkeyPatch, seen: list[Any]) -> None:
-        holder = owner(sink) if callable(owner) and not isinstance(owner, type) else owner
+        holder = owner if isinstance(owner, type) else owner(sink)
         method = getattr(holder, name)
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
