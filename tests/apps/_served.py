@@ -34,6 +34,7 @@ class Framework:
     options: tuple[str, ...] = ()
     lifespan: bool = True
     wsgi: bool = False
+    takes_root_path_off: bool = True  # before it looks for a route
 
 
 FRAMEWORKS = {
@@ -42,7 +43,7 @@ FRAMEWORKS = {
     "litestar": Framework("litestar_app:app"),
     "quart": Framework("quart_app:app"),
     "blacksheep": Framework("blacksheep_app:app"),
-    "falcon": Framework("falcon_app:app"),
+    "falcon": Framework("falcon_app:app", takes_root_path_off=False),
     "django": Framework("django_app:app", lifespan=False),
     "django-wsgi": Framework("django_app:wsgi", WSGI, lifespan=False, wsgi=True),
     "flask": Framework("flask_app:app", WSGI, lifespan=False, wsgi=True),

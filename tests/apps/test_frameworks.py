@@ -289,3 +289,15 @@ def test_lifespan(name: str, tmp_path: Path) -> None:
         ended = "INFO:     Application shutdown complete."
         assert (ended in log) == (name != "django")
         assert log[-1] == "INFO:     Finished server process [PID]"
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_root_path(name: str, tmp_path: Path) -> None:
+    """Behind a proxy that has taken /api off the path, which --root-path puts back."""
+    with run(name, tmp_path, "--root-path", "/api") as served:
+        answer = served.get("/greet/you?times=1")
+        if served.framework.takes_root_path_off:
+            assert answer.json() == {"name": "you", "times": 1}
+            assert served.get("/api/greet/you?times=1").status_code == 404
+        else:
+            assert answer.status_code == 404
