@@ -331,13 +331,20 @@ cdef class Connection(Channel):
     cdef bint _is_for_another(self) except -1:
         """Whether the parsed request is the handshake of --ws's own protocol class."""
         cdef RequestParser parser = self._parser
+        cdef bint found = False
+        cdef bytes name, value
+
         if self._shared.websocket_class is None or parser.http10:
             return False
-        # RFC 6455 4.1: a GET, which has no body here.
+        # RFC 6455 4.1: a GET. One with a body is HTTP.
         if parser.method != "GET" or parser.phase != COMPLETE:
             return False
-        return (b"upgrade", b"websocket") in [
-            (name, value.lower()) for name, value in parser.headers]
+        for name, value in parser.headers:
+            if name == b"content-length" or name == b"transfer-encoding":
+                return False
+            if name == b"upgrade":
+                found = value.lower() == b"websocket"
+        return found
 
     cdef int _hand_over(self, bytes rest) except -1:
         """Give the transport to --ws's own class, which reads the request again."""
