@@ -305,6 +305,6 @@ def _log_process(event: str) -> None:
 
 
 def _log_end(process: Process, level: int, delay: float = 0.0) -> None:
-    later = f" Another one is started in {delay:g} seconds." if delay else ""
+    later = f" Another one is started after {delay:g} s." if delay else ""
     what = process.describe_end()
     logger.log(level, "Child process [%d] %s.%s", process.pid, what, later)

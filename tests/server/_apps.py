@@ -197,3 +197,35 @@ async def blocks(scope, receive, send):
     http_only(scope)
     time.sleep(float(scope["query_string"] or b"1"))
     await answer(send, b"blocked")
+
+
+async def short_sleep(scope, receive, send):
+    """Answers after 5 ms."""
+    http_only(scope)
+    await asyncio.sleep(0.005)
+    await answer(send, b"slept")
+
+
+async def streams(scope, receive, send):
+    """Answers in two parts, 5 ms apart."""
+    http_only(scope)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+    await asyncio.sleep(0.005)
+    await send({"type": "http.response.body", "body": b"two"})
+
+
+async def ends_itself(scope, receive, send):
+    """Starts, and ends its process with 9 a moment later."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await asyncio.sleep(0.3)
+    os._exit(9)
+
+
+async def exits(scope, receive, send):
+    """Ends its process with the code `?CODE`; without one it answers."""
+    http_only(scope)
+    if scope["query_string"]:
+        os._exit(int(scope["query_string"]))
+    await answer(send, b"hello")
