@@ -8,8 +8,6 @@ which are compiled: nothing at this module's top needs them to have been built.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import json
 import logging
 import logging.config
 import os
@@ -26,17 +24,15 @@ import click
 
 from fastserve import port_holder
 from fastserve._types import ASGIApplication
+from fastserve.environment import load_env_file, web_concurrency
 from fastserve.importer import ImportFromStringError, import_from_string
+from fastserve.interfaces import is_asgi3, takes_one_argument
+from fastserve.log_config import apply_log_file, set_use_colors
 from fastserve.logging import ACCESS_FORMAT, TRACE_LOG_LEVEL, uvicorn_classes
 from fastserve.middleware.message_logger import MessageLoggerMiddleware
 from fastserve.reload_paths import resolve_reload_patterns, without_excluded
 from fastserve.sockets import bind_unix_socket, inherited_socket
 from fastserve.tls import create_ssl_context, make_context
-
-if sys.version_info >= (3, 14):
-    from inspect import iscoroutinefunction
-else:  # knows more markers than inspect's does there, Cython's among them
-    from asyncio import iscoroutinefunction
 
 if TYPE_CHECKING:
     from fastserve.lifespan.off import LifespanOff
@@ -158,31 +154,6 @@ def _exit(message: str, *args: object) -> NoReturn:
 
 def _as_list(values: list[str] | str | None) -> list[str]:
     return [values] if isinstance(values, str) else list(values or [])
-
-
-def _load_env_file(path: str | os.PathLike[str]) -> None:
-    """Add what a .env file says to the environment; what is set already stays."""
-    try:
-        from dotenv import load_dotenv
-    except ImportError as exc:
-        raise ImportError(
-            "Environment files need the package python-dotenv; install it, or "
-            "fastserve-asgi[standard]."
-        ) from exc
-    logger.info("Loading environment from '%s'", path)
-    load_dotenv(dotenv_path=path)
-
-
-def _web_concurrency() -> int | None:
-    text = os.environ.get("WEB_CONCURRENCY")
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(
-            f"WEB_CONCURRENCY is {text!r}, which is no whole number."
-        ) from None
 
 
 class Config:
@@ -309,9 +280,9 @@ class Config:
         self._tell_what_has_no_effect()
         self._find_reload_paths(reload_dirs, reload_includes, reload_excludes)
         if env_file is not None:
-            _load_env_file(env_file)
+            load_env_file(env_file)
         # From the environment only now: the file may have set them.
-        self.workers = (_web_concurrency() if workers is None else workers) or 1
+        self.workers = (web_concurrency() if workers is None else workers) or 1
         self.forwarded_allow_ips: list[str] | str = (
             os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
             if forwarded_allow_ips is None
@@ -437,9 +408,9 @@ class Config:
         if isinstance(given, dict):
             logging.config.dictConfig(given)
             if self.use_colors is not None:
-                _set_use_colors(given, self.use_colors)
+                set_use_colors(given, self.use_colors)
         elif isinstance(given, str):
-            _apply_log_file(given)
+            apply_log_file(given)
         else:  # an INI file that is open, or read
             logging.config.fileConfig(given, disable_existing_loggers=False)
 
@@ -496,9 +467,9 @@ class Config:
     def _find_interface(self, app: Any) -> InterfaceType:
         if not callable(app):
             _exit("Error loading ASGI app. %r is not callable.", self.app)
-        if _is_asgi3(app):
+        if is_asgi3(app):
             return "asgi3"
-        if not _takes_one_argument(app):
+        if not takes_one_argument(app):
             logger.warning(
                 "%r is no coroutine function, and is taken for an ASGI 2 application, "
                 "but cannot be called with a scope alone. A WSGI application needs "
@@ -624,53 +595,6 @@ def log_running(form: str, values: Iterable[object]) -> None:
     logger.info(text.format(form), *values, extra={"color_message": colored})
 
 
-def _apply_log_file(path: str) -> None:
-    load = _log_file_loader(path)
-    try:
-        if load is None:
-            logging.config.fileConfig(path, disable_existing_loggers=False)
-        else:
-            with open(path) as file:
-                logging.config.dictConfig(load(file))
-    except OSError:
-        raise
-    except Exception as exc:  # whatever YAML, INI and the classes named there raise
-        raise ValueError(f"The log configuration {path} cannot be used") from exc
-
-
-def _log_file_loader(path: str) -> Callable[[IO[str]], Any] | None:
-    """What reads a file of this name; None for an INI, which is not ours to read."""
-    if path.endswith(".json"):
-        return json.load
-    if not path.endswith((".yaml", ".yml")):
-        return None
-    try:
-        import yaml
-    except ImportError:
-        raise ImportError(
-            f"The log configuration {path} is YAML, which needs PyYAML: "
-            "pip install PyYAML, or fastserve-asgi[standard]"
-        ) from None
-    load: Callable[[IO[str]], Any] = yaml.safe_load
-    return load
-
-
-def _set_use_colors(config: dict[str, Any], use_colors: bool) -> None:
-    """As if the formatters "default" and "access" of `config` said so.
-
-    They are told, and not `config`, which is the caller's.
-    """
-    named = {
-        name
-        for name, handler in config.get("handlers", {}).items()
-        if handler.get("formatter") in ("default", "access")
-    }
-    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
-        for handler in getattr(logger, "handlers", ()):
-            if handler.name in named and hasattr(handler.formatter, "use_colors"):
-                handler.formatter.use_colors = use_colors
-
-
 def _is_uvicorns(protocol: object) -> bool:
     """Whether a setting of http or ws names one of uvicorn's own implementations."""
     if not isinstance(protocol, str) or protocol in ("auto", "none"):
@@ -689,23 +613,3 @@ def _find_protocol(option: str, given: object, known: Mapping[str, str | None]) 
     except ImportFromStringError as exc:
         names = ", ".join(known)
         _exit("Error loading the %s class. %s Names: %s.", option, exc, names)
-
-
-def _takes_one_argument(app: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(app).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # written in C, with no signature to be seen
-        pass
-    return True
-
-
-def _is_asgi3(app: Any) -> bool:
-    """Whether calling `app` gives a coroutine: ASGI 3, and not 2."""
-    if inspect.isclass(app):
-        return hasattr(app, "__await__")
-    # A function, a bound method, a partial; or an object that is called like one.
-    return iscoroutinefunction(app) or iscoroutinefunction(
-        getattr(app, "__call__", None)  # noqa: B004 (its kind is asked for)
-    )

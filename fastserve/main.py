@@ -316,3 +316,7 @@ def _removed_at_end(remove: Callable[[], None] | None) -> Iterator[None]:
         remove()
         for sig in replaced:
             signal.signal(sig, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    main()

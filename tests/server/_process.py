@@ -212,8 +212,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     Its working directory comes first on its path, as in a user's shell.
     """
-    env = {k: v for k, v in os.environ.items() if not k.startswith("FASTSERVE_")}
-    for name in ("WEB_CONCURRENCY", "PYTHONSAFEPATH"):
+    ours = ("FASTSERVE_", "UVICORN_")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PYTHONSAFEPATH"):
         env.pop(name, None)
     env |= dict(extra or {})
     package = Path(fastserve.__file__).resolve().parent.parent
