@@ -20,9 +20,13 @@ from fastserve._types import (
     Scope,
 )
 
-_SCHEMES = frozenset(("http", "https", "ws", "wss"))
-# The longest DNS name (RFC 1035 2.3.4): anything longer is not worth remembering.
-_LONGEST_HOST = 253
+_PROTO = b"x-forwarded-proto"
+_FIELDS = frozenset((_PROTO, b"x-forwarded-for"))
+_SCHEMES = {b"http": "http", b"https": "https", b"ws": "ws", b"wss": "wss"}
+# Parsing costs more than all else here, and the same clients come again. Nothing is
+# remembered for text longer than a DNS name (RFC 1035 2.3.4): it would hold memory.
+_REMEMBERED = 4096
+_LONGEST = 253
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -62,20 +66,20 @@ class ProxyHeadersMiddleware:
         proto: bytes | None = None
         forwarded_for = []
         for name, value in scope["headers"]:
-            if name == b"x-forwarded-proto":
-                proto = value  # the last one is the nearest proxy's
-            elif name == b"x-forwarded-for":
-                forwarded_for.append(value)
+            if name in _FIELDS:
+                if name == _PROTO:
+                    proto = value  # the last one is the nearest proxy's
+                else:
+                    forwarded_for.append(value)
         if proto is not None:
-            scheme = proto.decode("latin-1").strip()
-            if scheme in _SCHEMES:
+            scheme = _SCHEMES.get(proto) or _scheme(proto)
+            if scheme is not None:
                 if scope["type"] == "websocket":
                     scheme = scheme.replace("http", "ws")
                 scope["scheme"] = scheme
         if forwarded_for:
             # RFC 9110 5.3: field lines of one name are one list.
-            hosts = b",".join(forwarded_for).decode("latin-1")
-            client = self.trusted_hosts.get_trusted_client_address(hosts)
+            client = self.trusted_hosts.client(b",".join(forwarded_for))
             if client[0]:
                 scope["client"] = client
 
@@ -107,8 +111,9 @@ class _TrustedHosts:
                 trusted_hosts = _split(trusted_hosts)
             for host in trusted_hosts:
                 self._add(host)
-        # A proxy's address comes with every request.
-        self._remembered = functools.lru_cache(maxsize=4096)(self._is_trusted)
+        remember = functools.lru_cache(maxsize=_REMEMBERED)
+        self._known_trust = remember(self._is_trusted)
+        self._known_clients = remember(self._parse)
 
     def _add(self, host: str) -> None:
         try:
@@ -124,9 +129,7 @@ class _TrustedHosts:
             return True
         if not host:
             return False
-        if len(host) > _LONGEST_HOST:
-            return self._is_trusted(host)
-        return self._remembered(host)
+        return (self._is_trusted if len(host) > _LONGEST else self._known_trust)(host)
 
     def _is_trusted(self, host: str) -> bool:
         try:
@@ -136,6 +139,15 @@ class _TrustedHosts:
         return address in self.trusted_hosts or any(
             address in network for network in self.trusted_networks
         )
+
+    def client(self, x_forwarded_for: bytes) -> tuple[str, int]:
+        """Host and port of the client in the bytes of the field; "" for no host."""
+        if len(x_forwarded_for) > _LONGEST:
+            return self._parse(x_forwarded_for)
+        return self._known_clients(x_forwarded_for)
+
+    def _parse(self, x_forwarded_for: bytes) -> tuple[str, int]:
+        return self.get_trusted_client_address(x_forwarded_for.decode("latin-1"))
 
     def get_trusted_client_address(self, x_forwarded_for: str) -> tuple[str, int]:
         """Host and port (0: not said) of the client in a list that proxies made.
@@ -150,6 +162,11 @@ class _TrustedHosts:
                 if address[0] not in self:
                     return address
         return _host_and_port(hosts[0])
+
+
+def _scheme(proto: bytes) -> str | None:
+    """The scheme with its blanks taken off, those of latin-1 too."""
+    return _SCHEMES.get(proto.decode("latin-1").strip().encode("latin-1"))
 
 
 def _split(value: str) -> list[str]:

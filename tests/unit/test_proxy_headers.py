@@ -202,18 +202,25 @@ def test_nothing_else_is_read() -> None:
 
 
 def test_a_long_list_costs_little() -> None:
-    # 40,000 entries fit into the limit of the fields; each is looked at once.
+    # 40,000 entries do not fit into the limit of the fields; each is looked at once.
     value = b",".join([b"127.0.0.1"] * 40_000)
     scope = scope_of((FOR, value))
     assert seen("127.0.0.1", scope) == ("http", ("127.0.0.1", 0))
-    hosts = b",".join(b"10.%d.%d.1" % (n >> 8, n & 255) for n in range(8_000))
-    middleware = ProxyHeadersMiddleware(None, "10.0.0.0/8,127.0.0.1")  # type: ignore
-    middleware.trusted_hosts.get_trusted_client_address(hosts.decode())
-    remembered = middleware.trusted_hosts._remembered.cache_info()
-    assert remembered.currsize == remembered.maxsize == 4096
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    trusted = ProxyHeadersMiddleware(None, "10.0.0.0/8").trusted_hosts  # type: ignore
+    for number in range(5000):
+        host = f"10.{number >> 8}.{number & 255}.1"
+        assert host in trusted
+        assert trusted.client(host.encode()) == (host, 0)
+    caches = (trusted._known_trust, trusted._known_clients)
+    assert [cache.cache_info().currsize for cache in caches] == [4096, 4096]
+    before = [cache.cache_info() for cache in caches]
     huge = "x" * 100_000
-    assert huge not in middleware.trusted_hosts
-    assert middleware.trusted_hosts._remembered.cache_info() == remembered
+    assert huge not in trusted
+    assert trusted.client(huge.encode()) == (huge, 0)
+    assert [cache.cache_info() for cache in caches] == before
 
 
 # -- how it stands round an application -----------------------------------------------
