@@ -43,6 +43,8 @@ EXTENSIONS = {
     "output": ["csrc/socket_send.c"],
     "shared": [*CSRC, "csrc/heap_keep.c"],
     "tasks": [],
+    "websocket_connection": [],
+    "websocket_exchange": [],
     "websocket": WS_CSRC,
 }
 

@@ -65,8 +65,10 @@ LOG_LEVELS: dict[str, int] = {
 # uvicorn's own implementations by name: here they are all the same one.
 _HTTP = "fastserve.protocols.http.auto:AutoHTTPProtocol"
 HTTP_PROTOCOLS: dict[str, str] = dict.fromkeys(get_args(HTTPProtocolType), _HTTP)
-# None: an upgrade to WebSocket is answered as the plain request that it is too.
-WS_PROTOCOLS: dict[str, str | None] = dict.fromkeys(get_args(WSProtocolType))
+_WS = "fastserve.protocols.websockets.auto:AutoWebSocketsProtocol"
+WS_PROTOCOLS: dict[str, str | None] = dict.fromkeys(get_args(WSProtocolType), _WS)
+# A request for a WebSocket is answered as the plain one that it is too.
+WS_PROTOCOLS["none"] = None
 LIFESPAN: dict[str, str] = {
     "auto": "fastserve.lifespan.on:LifespanOn",
     "on": "fastserve.lifespan.on:LifespanOn",

@@ -28,6 +28,8 @@ CSRC = ROOT / "csrc"
 
 EXTENSIONS = sorted(path.stem for path in PROTOCOLS.glob("*.pyx"))
 # Sans-I/O: bytes in, bytes out.
+# The asyncio protocols: they alone have a transport.
+WRITERS = ("connection", "websocket_connection")
 WIRE_PROTOCOLS = [
     name for name in EXTENSIONS if name in ("http1", "http1_writer", "websocket")
 ]
@@ -172,21 +174,22 @@ def test_the_handshake_of_a_websocket_knows_bytes_alone() -> None:
     assert {module.split(".")[0] for module in imports} <= allowed
 
 
-def test_exchange_knows_no_protocol() -> None:
-    imports = imports_of_extension("exchange")
+@pytest.mark.parametrize("name", ["exchange", "websocket_exchange"])
+def test_exchange_knows_no_protocol(name: str) -> None:
+    imports = imports_of_extension(name)
     wire = ["http1", "http1_writer", "http2", "websocket", "websocket_handshake"]
-    for protocol in (*wire, "connection", "_c"):
+    for protocol in (*wire, *WRITERS, "_c"):
         assert not knows(imports, f"fastserve.protocols.{protocol}")
         assert f"fastserve.protocols.{protocol}" not in imports
 
 
 @pytest.mark.parametrize("name", EXTENSIONS)
-def test_only_connection_and_its_output_write(name: str) -> None:
+def test_only_connections_and_their_output_write(name: str) -> None:
     text = (PROTOCOLS / f"{name}.pyx").read_text()
     writes = re.search(r"transport\.(write|writelines|write_eof|sendfile)\b", text)
-    assert bool(writes) == (name in ("connection", "output"))
+    assert bool(writes) == (name in (*WRITERS, "output"))
     knows_output = "fastserve.protocols.output" in imports_of_extension(name)
-    assert not knows_output or name in ("connection", "output")
+    assert not knows_output or name in (*WRITERS, "output")
 
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)

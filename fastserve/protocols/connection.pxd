@@ -50,6 +50,8 @@ cdef class Connection(Channel):
     cdef int _begin(self) except -1
     cdef bint _is_for_another(self) except -1
     cdef int _hand_over(self, bytes rest) except -1
+    cdef int _switch(self, bytes rest) except -1
+    cdef dict _make_websocket_scope(self)
     cdef dict _make_scope(self)
     cdef dict _make_template(self)
     cdef int _settle(self) except -1

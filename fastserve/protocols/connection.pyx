@@ -24,7 +24,12 @@ import struct
 
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
+from fastserve.protocols.output cimport Output
 from fastserve.protocols.tls import tls_extension
+from fastserve.protocols.websocket_connection cimport (
+    WebSocketConnection, new_websocket_connection,
+)
+from fastserve.protocols.websocket_handshake import asks_for_websocket
 
 
 cdef enum:
@@ -233,9 +238,13 @@ cdef class Connection(Channel):
                 return size
             fresh = not self._request_open
             if fresh:
-                if parser.upgrade and self._is_for_another():
-                    self._hand_over(data[at:])
-                    return size
+                if parser.upgrade:
+                    if self._is_for_another():
+                        self._hand_over(data[at:])
+                        return size
+                    if self._shared.websockets and asks_for_websocket(parser.headers):
+                        self._switch(data[at:])
+                        return size
                 begun += 1
                 self._begin()
             exchange = self._exchange
@@ -370,6 +379,34 @@ cdef class Connection(Channel):
         if rest:
             protocol.data_received(rest)
         return self._leave()
+
+    cdef int _switch(self, bytes rest) except -1:
+        """The request asks for a WebSocket: another protocol goes on with it."""
+        cdef RequestParser parser = self._parser
+        cdef Output output = self._output
+        cdef WebSocketConnection protocol
+
+        self._trace("Upgrading to WebSocket")
+        output.flush()                  # the answers before
+        output.corked = False
+        self._output = Output(self._shared)
+        self.resume_reading()
+        protocol = new_websocket_connection(
+            self._shared, self.transport, output, self._writer,
+            self._make_websocket_scope())
+        self._shared.connections.add(protocol)
+        self.transport.set_protocol(protocol)
+        protocol.begin(parser.method, rest, self._eof or self._stopping)
+        return self._leave()
+
+    cdef dict _make_websocket_scope(self):
+        cdef dict scope = self._make_scope()
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        scope["asgi"]["spec_version"] = "2.4"
+        scope["extensions"]["websocket.http.response"] = {}
+        return scope
 
     # --- what follows an answer ---------------------------------------------------
 

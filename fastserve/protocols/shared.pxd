@@ -51,6 +51,10 @@ cdef class Shared:
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef object _direct             #: app without its ProxyHeadersMiddleware
     cdef readonly object websocket_class    #: a class that is not ours, or None
+    cdef readonly bint websockets   # requests for them are ours to serve
+    cdef readonly Py_ssize_t ws_max_queue   # messages, at least 1
+    cdef readonly double ws_ping_interval   # seconds; 0: no pings
+    cdef readonly double ws_ping_timeout    # seconds; 0: none is missed
     cdef public str server_cert     #: PEM; None: without TLS, or not known
     cdef dict app_state
     cdef dict _template             #: scope of any request, without its own keys

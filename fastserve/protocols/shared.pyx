@@ -206,6 +206,11 @@ cdef class Shared:
         self.timeout_keep_alive = config.timeout_keep_alive
         self.limit_concurrency = config.limit_concurrency or 0
         self.websocket_class = config.other_ws_class
+        self.websockets = (
+            config.ws_protocol_class is not None and self.websocket_class is None)
+        self.ws_max_queue = max(config.ws_max_queue, 1)
+        self.ws_ping_interval = config.ws_ping_interval or 0
+        self.ws_ping_timeout = config.ws_ping_timeout or 0
         self.root_path = config.root_path
         self.root_path_bytes = config.root_path.encode("ascii")
         self.wheel = Wheel(loop, context)

@@ -213,7 +213,8 @@ def test_http_names_are_all_ours(name: str) -> None:
 
 @pytest.mark.parametrize("name", WS_PROTOCOLS)
 def test_ws_names(name: str) -> None:
-    assert loaded(ws=name).ws_protocol_class is None  # no WebSockets yet
+    expected = None if name == "none" else AutoHTTPProtocol
+    assert loaded(ws=name).ws_protocol_class is expected
 
 
 @pytest.mark.parametrize("option", ["http", "ws"])
