@@ -1,7 +1,7 @@
 """--check-config: shows the settings, imports the application, and ends.
 
-Opens no socket and no log file, starts no event loop, calls no factory, and needs no
-compiled module. What it prints is TOML, ready for a configuration file.
+Opens no socket and writes no log file, starts no event loop, calls no factory, and
+needs no compiled module. What it prints is TOML, ready for a configuration file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from fastserve.config import STARTUP_FAILURE, Config
+from fastserve.log_config import read_log_file
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -29,21 +30,33 @@ def check_config(
     """Print the settings that are not the defaults, then try to import the app.
 
     `values` are those of the command; `given` says where each is from. Raises
-    SystemExit: 0 if the application and the event loop can be imported, else 3.
+    SystemExit: 0 if the files of log and TLS, the event loop and the application are
+    there and can be read and imported, else 3.
     """
     for name, value, source in _settings(config, parameters, values, given):
         click.echo(f"{name} = {_toml(value)}  # {source}")
     try:
+        _check_log_file(values["log_config"])
+        config.load_ssl()
+        config.get_loop_factory()
         if not callable(config.load_app()):
             logger.error("Error loading ASGI app. %r is not callable.", config.app)
             sys.exit(STARTUP_FAILURE)
-        config.get_loop_factory()
     except SystemExit:  # said above, or by the module, which ends the server too
         sys.exit(STARTUP_FAILURE)
-    except Exception:
+    except Exception:  # the module's
         traceback.print_exc()
         sys.exit(STARTUP_FAILURE)
     sys.exit(0)
+
+
+def _check_log_file(path: str | None) -> None:
+    try:
+        if path is not None:
+            read_log_file(path)
+    except (ImportError, OSError, ValueError) as exc:
+        logger.error(exc)
+        sys.exit(STARTUP_FAILURE)
 
 
 def _settings(

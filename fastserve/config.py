@@ -434,7 +434,7 @@ class Config:
 
         self.http_protocol_class = _find_protocol("http", self.http, HTTP_PROTOCOLS)
         self.ws_protocol_class = _find_protocol("ws", self.ws, WS_PROTOCOLS)
-        self.ssl = self._load_ssl()
+        self.ssl = self.load_ssl()
         self.encoded_headers = self._encode_headers()
         self.lifespan_class = import_from_string(LIFESPAN[self.lifespan])
         self.loaded_app = self._wrap(self._call_factory(self.load_app()))
@@ -481,7 +481,7 @@ class Config:
             )
         return "asgi2"
 
-    def _load_ssl(self) -> ssl.SSLContext | None:
+    def load_ssl(self) -> ssl.SSLContext | None:
         """The TLS context; files that cannot be used end the process with 3."""
         if self.ssl_context_factory is not None:
             return make_context(self)  # what that raises is the program's own

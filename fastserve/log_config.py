@@ -5,6 +5,7 @@ What is given is never changed, and an INI is never opened here: logging reads i
 
 from __future__ import annotations
 
+import configparser
 import json
 import logging
 import logging.config
@@ -29,6 +30,27 @@ def apply_log_file(path: str) -> None:
         raise
     except Exception as exc:  # whatever YAML, INI and the classes named there raise
         raise ValueError(f"The log configuration {path} cannot be used") from exc
+
+
+def read_log_file(path: str) -> None:
+    """Read a file as `apply_log_file` does, and set nothing up; raises what it does."""
+    load = _log_file_loader(path) or _read_ini
+    try:
+        with open(path) as file:
+            load(file)["version"]
+    except OSError:
+        raise
+    except Exception as exc:
+        raise ValueError(
+            f"The log configuration {path} cannot be used: {exc!r}"
+        ) from exc
+
+
+def _read_ini(file: IO[str]) -> dict[str, Any]:
+    parser = configparser.ConfigParser()
+    parser.read_file(file)
+    wanted = ("loggers", "handlers", "formatters")
+    return {"version": 1, **{name: parser[name]["keys"] for name in wanted}}
 
 
 def _log_file_loader(path: str) -> Callable[[IO[str]], Any] | None:

@@ -60,6 +60,26 @@ _NOTICES = "fastserve.notices"
 _FILE = "fastserve.file"
 
 
+class _CheckError(click.UsageError):
+    """A usage error under --check-config, which has one code for all that is wrong."""
+
+    exit_code = STARTUP_FAILURE
+
+
+def _reasons(exc: BaseException | None) -> Iterator[str]:
+    """What an exception says, and what its causes say."""
+    while exc is not None:
+        yield f"no {exc} in it" if isinstance(exc, KeyError) else str(exc)
+        exc = exc.__cause__
+
+
+def _usage_error(
+    exc: Exception, ctx: click.Context, checking: bool
+) -> click.UsageError:
+    kind = _CheckError if checking else click.UsageError
+    return kind(": ".join(_reasons(exc)), ctx)
+
+
 class _ConfigOption(click.Option):
     """--config: reads the file, before the other options are looked at."""
 
@@ -76,7 +96,10 @@ class _ConfigOption(click.Option):
                 "--config and --no-config contradict each other: give one of them.", ctx
             )
         if wanted:
-            _read_settings(ctx, path if isinstance(path, str) else None)
+            try:
+                _read_settings(ctx, path if isinstance(path, str) else None)
+            except SettingsError as exc:
+                raise _usage_error(exc, ctx, opts.get("check_config") is True) from exc
         return path, args
 
 
@@ -88,13 +111,10 @@ def _read_settings(ctx: click.Context, path: str | None) -> None:
     keys = Keys(_SETTABLE)
     settings: Settings | None
     passed_over: list[SettingsError] = []
-    try:
-        if path is None:
-            settings, passed_over = find_settings(ctx, keys)
-        else:
-            settings = read_settings(Path(path), ctx, keys)
-    except SettingsError as exc:
-        raise click.UsageError(str(exc), ctx) from exc
+    if path is None:
+        settings, passed_over = find_settings(ctx, keys)
+    else:
+        settings = read_settings(Path(path), ctx, keys)
     ctx.meta[_FILE] = settings, passed_over
     if settings is not None:
         ctx.default_map = settings.values
@@ -259,19 +279,12 @@ def _make_config(**settings: Any) -> Config:
     try:
         config = Config(**settings)
     except (ImportError, OSError, ValueError) as exc:
-        if of_command is None:
+        if ctx is None or of_command is None:
             raise
-        raise click.UsageError(": ".join(_reasons(exc)), ctx) from exc
+        raise _usage_error(exc, ctx, ctx.params["check_config"]) from exc
     for level, text in of_command or ():
         logger.log(level, text)
     return config
-
-
-def _reasons(exc: BaseException | None) -> Iterator[str]:
-    """What an exception says, and what its causes say."""
-    while exc is not None:
-        yield f"no {exc} in it" if isinstance(exc, KeyError) else str(exc)
-        exc = exc.__cause__
 
 
 def _supervise(config: Config, server: Server) -> None:

@@ -73,7 +73,8 @@ def make_context(config: Config, password: str | None = None) -> ssl.SSLContext 
             config.ssl_cert_reqs,
             config.ssl_ca_certs,
             config.ssl_ciphers,
-            getattr(config.http_protocol_class, "alpn_protocols", None),
+            # Not there yet in a Config that is only checked.
+            getattr(vars(config).get("http_protocol_class"), "alpn_protocols", None),
         )
 
     if not config.is_ssl:

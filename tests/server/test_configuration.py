@@ -297,6 +297,48 @@ def test_check_config_opens_no_log_file(folder: Path) -> None:
     assert not (folder / "written.log").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("log.json", "{", "The log configuration log.json cannot be used: "),
+        ("log.yaml", "handlers: {}", "The log configuration log.yaml cannot be used: "),
+        ("log.ini", "[loggers]\nkeys=root", "log.ini cannot be used: "),
+        ("fastserve.toml", "prot = 1", 'There is no setting "prot"'),
+        ("cert.pem", "no certificate", "TLS cannot be set up with the certificate"),
+    ],
+)
+def test_check_config_of_a_bad_file(
+    name: str, text: str, words: str, folder: Path
+) -> None:
+    (folder / name).write_text(text)
+    args = ["main:app", "--check-config"]
+    if name.startswith("log"):
+        args += ["--log-config", name]
+    if name == "cert.pem":
+        args += ["--ssl-certfile", name]
+    ended = run_to_end(*args, **at(folder))
+    assert ended.process.returncode == 3
+    assert words in ended.stderr.text
+    assert "Traceback" not in ended.stderr.text
+
+
+def test_check_config_of_a_good_ini(folder: Path) -> None:
+    (folder / "log.ini").write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+        "[logger_root]\nhandlers=\n"
+    )
+    args = ["main:app", "--log-config", "log.ini", "--check-config"]
+    ended = run_to_end(*args, **at(folder))
+    assert ended.process.returncode == 0, ended.stderr.text
+
+
+def test_check_config_without_web_concurrency(folder: Path) -> None:
+    env = {"WEB_CONCURRENCY": "auto"}
+    ended = run_to_end("main:app", "--check-config", **at(folder, **env))
+    assert ended.process.returncode == 3
+    assert "WEB_CONCURRENCY is 'auto'" in ended.stderr.text
+
+
 def test_check_config_works_when_the_build_is_broken(folder: Path) -> None:
     program = (
         "import sys\n"
