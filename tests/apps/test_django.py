@@ -16,6 +16,7 @@ import httpx
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.signals import request_finished
 from django.http import (
     FileResponse,
     HttpRequest,
@@ -173,6 +174,25 @@ def test_a_client_that_leaves_cancels_the_view(
     eventually(lambda: log == ["slow began", "slow cancelled"])
     site.wait_idle()
     assert site.warnings == []
+
+
+def test_a_client_that_leaves_lets_database_connections_go(
+    client: httpx.Client, site: Site
+) -> None:
+    """Django closes them at the signal, which a lost CancelledError would cost."""
+
+    def finished(**kwargs: object) -> None:
+        log.append("finished")
+
+    request_finished.connect(finished)
+    try:
+        raw = site.connect()
+        raw.send(raw_request(target="/slow"))
+        eventually(lambda: log == ["slow began"])
+        raw.close()
+        eventually(lambda: log == ["slow began", "slow cancelled", "finished"])
+    finally:
+        request_finished.disconnect(finished)
 
 
 def test_a_client_that_leaves_ends_the_stream(client: httpx.Client, site: Site) -> None:
