@@ -76,10 +76,10 @@ LIFESPAN: dict[str, str] = {
 }
 LOOP_FACTORIES: dict[str, str | None] = {
     "none": None,
-    "auto": "fastserve.loops:auto_loop_factory",
-    "asyncio": "fastserve.loops:asyncio_loop_factory",
-    "uvloop": "fastserve.loops:uvloop_loop_factory",
-    "zuvloop": "fastserve.loops:zuvloop_loop_factory",
+    "auto": "fastserve.loops.auto:auto_loop_factory",
+    "asyncio": "fastserve.loops.asyncio:asyncio_loop_factory",
+    "uvloop": "fastserve.loops.uvloop:uvloop_loop_factory",
+    "zuvloop": "fastserve.loops.zuvloop:zuvloop_loop_factory",
 }
 INTERFACES: list[InterfaceType] = ["auto", "asgi3", "asgi2", "wsgi"]
 
