@@ -1,5 +1,5 @@
 # make serve: the example application on http://127.0.0.1:8000
-# make test:  what a change must pass
+# make test:  what a change must pass; make test-deploy: what needs other servers
 PYTHON ?= python3
 VENV   ?= .venv
 PY     := $(VENV)/bin/python
@@ -25,8 +25,8 @@ PYTHONS = $(shell for python in $(PYTHON) $(addprefix python3.,11 12 13 14 15) \
 NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
 
-.PHONY: build debug serve test test-python test-all test-c leaks lint types bench \
-	compare vendor wheel clean
+.PHONY: build debug serve test test-python test-all test-c test-deploy leaks lint types \
+	bench compare vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -46,6 +46,8 @@ test-c: $(C_TESTS)
 build/test-c/%: tests/c/%.c $(wildcard csrc/*.[ch] tests/c/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -Icsrc -Itests/c $< $(wildcard csrc/*.c) -o $@
+test-deploy: $(VENV)/tools $(VENV)/installed
+	$(PYTEST) tests/deploy
 leaks: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/isolated
 

@@ -254,6 +254,26 @@ def test_fastapi_run(compat: object) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
+def test_fastapi_run_with_workers(compat: object) -> None:
+    port = str(free_port())
+    server = compat("fastapi", "run", "main.py", "--workers", "2", "--port", port)
+    both = "Application startup complete"
+    wait_until(lambda: server.stderr.text.count(both) == 2)
+    assert server.get().headers["server"] == "uvicorn"
+    assert server.stop(signal.SIGINT) == 0
+
+
+def test_fastapi_dev(compat: object, folder: Path) -> None:
+    server = compat("fastapi", "dev", "main.py", "--port", str(free_port()))
+    server.wait_for_log("Application startup complete")
+    assert json.loads(server.get().body) == {"word": "WORD"}
+    write(folder, "main.py", MAIN.replace("WORD", "changed"))
+    server.wait_for_log("Reloading")
+    wait_until(lambda: b"changed" in server.get().body)
+    assert server.get().headers["server"] == "uvicorn"
+    assert server.stop(signal.SIGINT) == 0
+
+
 def test_pytest(python: str, folder: Path) -> None:
     text = """
         import threading, time, urllib.request
@@ -359,3 +379,12 @@ LOG_CONFIG = {
         "uvicorn.access": {"level": "INFO", "handlers": ["access"]},
     },
 }
+
+
+def test_a_log_configuration_that_names_uvicorn(compat: object, folder: Path) -> None:
+    (folder / "log.json").write_text(json.dumps(LOG_CONFIG))
+    args = ("--port", "0", "--log-config", "log.json")
+    server = compat("uvicorn", "main:app", *args)
+    server.wait_for_log("^server INFO:     Uvicorn running on")
+    server.get()
+    assert server.stdout.search(r"^access 127.0.0.1:\d+ GET / HTTP/1.1 200 OK$")

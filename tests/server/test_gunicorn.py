@@ -15,6 +15,7 @@ from _gunicorn import (
     wait_for_workers,
     worker_pids,
 )
+from _load import load
 from _process import HERE, TIMEOUT, wait_until
 
 pytest.importorskip("gunicorn", reason="gunicorn does not run on this platform")
@@ -235,6 +236,25 @@ def test_hup_replaces_the_workers_and_finishes_their_requests() -> None:
             answer += piece
         assert answer.endswith(b"slow")
         wait_for_workers(server, 2, other_than=before)
+
+
+def test_a_reload_under_load_loses_no_request() -> None:
+    with gunicorn("_apps:pid", workers=2) as server, load(server.port) as clients:
+        for _ in range(3):
+            before, answered = worker_pids(server), clients.answered
+            server.send_signal(signal.SIGHUP)
+            wait_for_workers(server, 2, other_than=before)
+            wait_until(lambda: clients.answered > answered + 100)  # noqa: B023
+    assert clients.failures == []
+    assert len(clients.bodies) >= 6
+
+
+def test_max_requests_under_load_lose_no_request() -> None:
+    args = ("--max-requests", "200", "--max-requests-jitter", "100")
+    with gunicorn("_apps:pid", *args, workers=2) as server:
+        with load(server.port) as clients:
+            wait_until(lambda: len(clients.bodies) >= 5)
+    assert clients.failures == []
 
 
 def test_reload_of_changed_sources(tmp_path: Path) -> None:
