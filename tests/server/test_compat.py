@@ -218,6 +218,14 @@ def test_a_failing_import_of_the_program_is_shown(python: str, folder: Path) -> 
     )
 
 
+def answers(server: ServerProcess, word: str) -> bool:
+    """Whether a child that has been started listens yet, and answers with `word`."""
+    try:
+        return bool(json.loads(server.get().body) == {"word": word})
+    except ConnectionRefusedError:
+        return False
+
+
 # -- programs -------------------------------------------------------------------------
 
 
@@ -259,17 +267,17 @@ def test_fastapi_run_with_workers(compat: object) -> None:
     server = compat("fastapi", "run", "main.py", "--workers", "2", "--port", port)
     both = "Application startup complete"
     wait_until(lambda: server.stderr.text.count(both) == 2)
+    wait_until(lambda: answers(server, "WORD"))
     assert server.get().headers["server"] == "uvicorn"
     assert server.stop(signal.SIGINT) == 0
 
 
 def test_fastapi_dev(compat: object, folder: Path) -> None:
     server = compat("fastapi", "dev", "main.py", "--port", str(free_port()))
-    server.wait_for_log("Application startup complete")
-    assert json.loads(server.get().body) == {"word": "WORD"}
+    wait_until(lambda: answers(server, "WORD"))
     write(folder, "main.py", MAIN.replace("WORD", "changed"))
     server.wait_for_log("Reloading")
-    wait_until(lambda: b"changed" in server.get().body)
+    wait_until(lambda: answers(server, "changed"))
     assert server.get().headers["server"] == "uvicorn"
     assert server.stop(signal.SIGINT) == 0
 
