@@ -25,6 +25,7 @@ which server runs it. Startup and shutdown are noted, where the framework has th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -46,6 +47,14 @@ def note(text: str) -> None:
     """Leave a line where the test finds it."""
     with JOURNAL.open("a") as file:
         file.write(text + "\n")
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """Starlette's and FastAPI's: what it yields becomes the requests' state."""
+    note("startup")
+    yield {"pool": POOL}
+    note("shutdown")
 
 
 class Digest:

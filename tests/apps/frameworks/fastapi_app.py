@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import common
@@ -25,15 +23,7 @@ from fastapi.responses import (
 )
 from pydantic import BaseModel
 
-
-@contextlib.asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    common.note("startup")
-    yield {"pool": common.POOL}
-    common.note("shutdown")
-
-
-app = FastAPI(lifespan=lifespan)
+app = FastAPI(lifespan=common.lifespan)
 
 
 class Numbers(BaseModel):

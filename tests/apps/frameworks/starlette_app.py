@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import common
@@ -20,13 +18,6 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route
-
-
-@contextlib.asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
-    common.note("startup")
-    yield {"pool": common.POOL}
-    common.note("shutdown")
 
 
 async def index(request: Request) -> Response:
@@ -125,4 +116,4 @@ def routes() -> list[Route]:
     ]
 
 
-app = Starlette(routes=routes(), lifespan=lifespan)
+app = Starlette(routes=routes(), lifespan=common.lifespan)
