@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # `from harness.certificates import Authority`, likewise.
 sys.path.insert(1, str(Path(__file__).parent.parent))
 
+from _no_uvicorn import make_environment  # noqa: E402
+
 LOOPS = ["asyncio"]
 if importlib.util.find_spec("uvloop"):
     LOOPS.append("uvloop")
@@ -24,3 +26,9 @@ if importlib.util.find_spec("uvloop"):
 def loop_name(request: pytest.FixtureRequest) -> str:
     """Each event loop that this interpreter has, as a value for --loop."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python without uvicorn."""
+    return make_environment(tmp_path_factory.mktemp("no_uvicorn"))

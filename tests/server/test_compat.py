@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from _gunicorn import gunicorn
-from _no_uvicorn import make_environment
 from _process import (
     HERE,
     ServerProcess,
@@ -36,12 +35,6 @@ MAIN = """
     def root():
         return {"word": "WORD"}
 """
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python without uvicorn."""
-    return make_environment(tmp_path_factory.mktemp("no_uvicorn"))
 
 
 @pytest.fixture
