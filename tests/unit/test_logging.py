@@ -5,20 +5,25 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
+from typing import Any
 
 import pytest
 
 from fastserve.logging import (
+    ACCESS_FORMAT,
+    ACCESS_MESSAGE,
     TRACE_LOG_LEVEL,
     AccessFormatter,
     ColourizedFormatter,
     DefaultFormatter,
+    access_line_parts,
     escape_controls,
+    is_untouched,
+    write_lines,
 )
 
 FORM = "%(levelprefix)s %(message)s"
-ACCESS_FORM = '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
-ACCESS_MESSAGE = '%s - "%s %s HTTP/%s" %d'
 RESET = "\033[0m"
 
 
@@ -113,7 +118,7 @@ def test_style_and_datefmt_are_passed_on() -> None:
 
 
 def test_access_line() -> None:
-    formatter = AccessFormatter(ACCESS_FORM, use_colors=False)
+    formatter = AccessFormatter(ACCESS_FORMAT, use_colors=False)
     made = access_record("127.0.0.1:5000", "GET", "/a?b=c", "1.1", 200)
     assert (
         formatter.format(made)
@@ -123,7 +128,7 @@ def test_access_line() -> None:
 
 
 def test_access_line_of_an_unknown_status() -> None:
-    formatter = AccessFormatter(ACCESS_FORM, use_colors=False)
+    formatter = AccessFormatter(ACCESS_FORMAT, use_colors=False)
     line = formatter.format(access_record("", "GET", "/", "1.0", 599))
     assert line == 'INFO:      - "GET / HTTP/1.0" 599 '
 
@@ -139,7 +144,7 @@ def test_access_line_of_an_unknown_status() -> None:
     ],
 )
 def test_access_colors(status: int, code: int, phrase: str) -> None:
-    formatter = AccessFormatter(ACCESS_FORM, use_colors=True)
+    formatter = AccessFormatter(ACCESS_FORMAT, use_colors=True)
     line = formatter.format(access_record("a:1", "GET", "/", "1.1", status))
     assert f'"\033[1mGET / HTTP/1.1{RESET}"' in line
     assert line.endswith(f"\033[{code}m{status} {phrase}{RESET}")
@@ -178,3 +183,72 @@ def test_a_message_need_not_be_a_string() -> None:
     formatter = DefaultFormatter(FORM, use_colors=False)
     made = record(OSError(98, "in use"), level=logging.ERROR)
     assert formatter.format(made) == "ERROR:    [Errno 98] in use"
+
+
+# -- lines without records -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colors", [False, True])
+@pytest.mark.parametrize("status", [101, 200, 599])
+def test_the_parts_of_a_line(colors: bool, status: int) -> None:
+    formatter = AccessFormatter(ACCESS_FORMAT, use_colors=colors)
+    head, method, version, tail = access_line_parts(formatter, status)
+    made = access_record("a:1", "GET", "/p?q", "1.1", status)
+    line = f"{head}a:1{method}GET /p?q{version}1.1{tail}"
+    assert line == formatter.format(made) + "\n"
+
+
+@pytest.fixture
+def handler() -> logging.StreamHandler[io.StringIO]:
+    made = logging.StreamHandler(io.StringIO())
+    made.setFormatter(AccessFormatter(ACCESS_FORMAT, use_colors=False))
+    return made
+
+
+def test_lines_are_written_and_flushed(
+    handler: logging.StreamHandler[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(handler.stream, "flush", lambda: calls.append("flush"))
+    write_lines(handler, "one\ntwo\n")
+    assert handler.stream.getvalue() == "one\ntwo\n"
+    assert calls == ["flush"]
+
+
+def test_a_recursion_is_not_swallowed(
+    handler: logging.StreamHandler[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As StreamHandler.emit: the error handler would only go deeper."""
+
+    def write(text: str) -> int:
+        raise RecursionError
+
+    monkeypatch.setattr(handler.stream, "write", write)
+    with pytest.raises(RecursionError):
+        write_lines(handler, "one\n")
+    lock: Any = handler.lock
+    free: list[bool] = []
+    thread = threading.Thread(target=lambda: free.append(lock.acquire(blocking=False)))
+    thread.start()
+    thread.join()
+    assert free == [True]
+
+
+def test_what_counts_as_untouched(
+    handler: logging.StreamHandler[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.Logger("of a test")
+    assert is_untouched(logger, handler)
+    for owner, name, value in (
+        (logging.StreamHandler, "terminator", ""),
+        (handler, "terminator", "\r\n"),
+        (logging.Filterer, "filter", lambda self, record: True),
+        (logging.Formatter, "format", staticmethod(str)),
+        (handler.formatter, "get_status_code", str),
+        (ColourizedFormatter, "color_level_name", lambda *_: "INFO"),
+        (logging.LogRecord, "__init__", lambda *_: None),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            assert not is_untouched(logger, handler), name
+        assert is_untouched(logger, handler)
