@@ -1,4 +1,4 @@
-"""`from _messages import ...` in the tests of this folder.
+"""`from _messages import ...` and `from harness...` in the tests of this folder.
 
 It works in every import mode of pytest, without putting the checkout itself, and its
 unbuilt fastserve, on the path.
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 from _command import main_module  # noqa: E402
 from _configs import LOGGERS  # noqa: E402
