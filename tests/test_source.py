@@ -206,6 +206,15 @@ def test_only_the_worker_knows_gunicorn(path: Path) -> None:
     assert knows(imported_by_python(path), "gunicorn") == (path.name == "workers.py")
 
 
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
+def test_only_the_command_knows_its_options_and_files(path: Path) -> None:
+    of_command = ("options", "settings", "notices", "check_config")
+    if path.parent == PACKAGE and path.stem in ("main", *of_command):
+        return
+    imports = imported_by_python(path)
+    assert not any(knows(imports, f"fastserve.{name}") for name in of_command)
+
+
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_no_extension_imports_cold_modules(name: str) -> None:
     imports = imports_of_extension(name)

@@ -206,6 +206,10 @@ def test_contextvars(run: Run) -> None:
         factory = make(_apps.make_with_variable, factory=True)
         async with serving(factory):
             assert await get(factory) == "of serve()"
+        empty = make(_apps.show_variable, reset_contextvars=True)
+        async with serving(empty):
+            for _ in range(2):
+                assert await get(empty) == "-"
 
     contextvars.copy_context().run(run, main())
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from _process import ServerProcess, run_to_end, serve, start, wait_until
+from _workers import wait_answering
 
 
 @pytest.fixture
@@ -74,6 +75,27 @@ def test_socket_file_is_removed(number: int, loop_name: str, folder: Path) -> No
         assert server.log_lines()[-1].startswith(running)
         ended_by = 0 if number == signal.SIGINT else -number
         assert server.stop(number) == ended_by
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP],
+    ids=lambda number: number.name,
+)
+@pytest.mark.parametrize("args", [["--reload"], ["--workers", "2"]], ids=" ".join)
+def test_socket_file_of_a_supervisor_is_removed(
+    args: list[str], number: int, folder: Path
+) -> None:
+    path = folder / "socket"
+    with serve("_apps:pid", "--uds", str(path), *args) as server:
+        wait_answering(server)
+        if args[0] == "--workers" and number in (signal.SIGHUP, signal.SIGQUIT):
+            server.send_signal(number)  # to replace its workers, or to do nothing
+            number = signal.SIGTERM
+            wait_answering(server)
+        unhandled = number in (signal.SIGHUP, signal.SIGQUIT)
+        assert server.stop(number) == (-number if unhandled else 0)
         assert not path.exists()
 
 

@@ -123,6 +123,16 @@ def test_values_in_lines(line: str, value: str, calls: Calls) -> None:
     assert options_of(calls, "m:app")["root_path"] == value
 
 
+def test_the_example_of_the_readme(calls: Calls) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    example = readme.read_text().partition("```toml\n")[2].partition("```")[0]
+    write("fastserve.toml", example)
+    options = options_of(calls)
+    assert calls[0][0] == "main:app"
+    assert (options["port"], options["workers"]) == (80, 4)
+    assert options["headers"] == [("X-Frame-Options", "DENY")]
+
+
 # -- precedence -----------------------------------------------------------------------
 
 
