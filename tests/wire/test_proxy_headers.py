@@ -233,6 +233,35 @@ def test_the_middleware_is_called_for_its_fields_alone(
     assert calls == ["lifespan", "http", "http"]
 
 
+@pytest.mark.parametrize(
+    ("said", "scheme"),
+    [("https", "wss"), ("wss", "wss"), ("http", "ws"), ("ws", "ws"), ("ftp", "ws")],
+)
+def test_a_websocket(site: Site, said: str, scheme: str) -> None:
+    scopes = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.close"})
+
+    site.app = app
+    fields = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("X-Forwarded-For", "192.0.2.7"),
+        ("X-Forwarded-Proto", said),
+    ]
+    answer = site.connect().exchange(request(target="/chat", headers=fields))
+    assert answer.status == 403
+    (scope,) = scopes
+    assert scope["type"] == "websocket"
+    assert (scope["scheme"], scope["client"]) == (scheme, ("192.0.2.7", 0))
+    site.wait_for_message('192.0.2.7:0 - "WebSocket /chat" 403')
+
+
 def test_a_filter_of_the_access_log_sees_the_forwarded_client(site: Site) -> None:
     seen = []
 
