@@ -22,6 +22,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from fastserve.config import Config
+from fastserve.protocols.shared import keep_heap
 from fastserve.server import Server
 
 
@@ -94,6 +95,7 @@ class FastserveWorker(Worker):
         self.alive = False
 
     def run(self) -> None:
+        keep_heap()
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self._serve())
 

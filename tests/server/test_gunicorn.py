@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
 import signal
+import ssl
 import time
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from _gunicorn import (
     worker_pids,
 )
 from _load import load
-from _process import HERE, TIMEOUT, wait_until
+from _process import HERE, TIMEOUT, ServerProcess, wait_until
+from harness.certificates import Authority
 
 pytest.importorskip("gunicorn", reason="gunicorn does not run on this platform")
 
@@ -142,6 +146,67 @@ def test_several_addresses(tmp_path: Path) -> None:
 def test_preloaded_application() -> None:
     with gunicorn("_apps:hello", "--preload", workers=2) as server:
         assert server.get().text == "hello"
+
+
+# -- proxies and TLS ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("allowed", "client"),
+    [
+        (None, "('192.0.2.7', 0)"),  # gunicorn's default names 127.0.0.1
+        ("127.0.0.1", "('192.0.2.7', 0)"),
+        ("*", "('192.0.2.7', 0)"),
+        ("10.0.0.1", "('127.0.0.1', "),
+    ],
+)
+def test_forwarded_allow_ips_is_gunicorns(allowed: str | None, client: str) -> None:
+    args = [] if allowed is None else ["--forwarded-allow-ips", allowed]
+    with gunicorn("_apps:echo_scope", *args) as server:
+        answer = server.request(headers={"X-Forwarded-For": "192.0.2.7"})
+        assert f"'client': {client}" in answer.text
+
+
+def https(server: ServerProcess, context: ssl.SSLContext) -> bytes:
+    connection = http.client.HTTPSConnection(
+        server.host, server.port, context=context, timeout=TIMEOUT
+    )
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+
+
+def test_tls_is_gunicorns(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.server()
+    args = ("--certfile", files["ssl_certfile"], "--keyfile", files["ssl_keyfile"])
+    # 2: clients have to show a certificate.
+    client = ("--ca-certs", str(authority.file), "--cert-reqs", "2")
+    with gunicorn("_apps:hello", *args, *client) as server:
+        known = authority.context(authority.client("somebody"))
+        assert https(server, known) == b"hello"
+        with pytest.raises(OSError):
+            https(server, authority.context())
+
+
+def test_gunicorns_hook_makes_the_tls_context(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.server()
+    args = ("--certfile", files["ssl_certfile"], "--keyfile", files["ssl_keyfile"])
+    config = tmp_path / "gunicorn.conf.py"
+    config.write_text("""\
+def ssl_context(config, default_factory):
+    import ssl
+    context = default_factory()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+""")
+    old = authority.context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with gunicorn("_apps:hello", *args, "-c", str(config)) as server:
+        assert https(server, authority.context()) == b"hello"
+        with pytest.raises(ssl.SSLError):
+            https(server, old)
 
 
 # -- heartbeat ------------------------------------------------------------------------
