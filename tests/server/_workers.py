@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +40,12 @@ def wait_started(server: ServerProcess, count: int, timeout: float = TIMEOUT) ->
         raise TimeoutError(f"fewer than {count} in:\n{server.stderr.text}") from None
 
 
+def wait_listening(server: ServerProcess) -> None:
+    """Until somebody listens on the TCP socket that the parent has bound."""
+    parent = psutil.Process(server.pid)
+    wait_until(lambda: [c for c in parent.net_connections() if c.status == "LISTEN"])
+
+
 def wait_gone(pids: list[int], timeout: float = TIMEOUT) -> None:
     """Until none of the processes exists; the parent has to reap them."""
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), timeout)
@@ -65,6 +72,8 @@ def serve_workers(
     with serve(app, "--workers", str(count), *args, **options) as server:
         try:
             wait_started(server, count)
+            if server.uds is None:
+                wait_listening(server)
             yield server
         finally:
             if server.process.poll() is None:  # the test has failed, or needs no end
@@ -87,15 +96,27 @@ class Load:
 
 @contextlib.contextmanager
 def load(
-    server: ServerProcess, kept: int = 4, fresh: int = 2, think: float = 0.0
+    server: ServerProcess,
+    kept: int = 4,
+    fresh: int = 2,
+    think: float = 0.0,
+    context: ssl.SSLContext | None = None,
 ) -> Iterator[Load]:
     """Ask from `kept` connections that are kept as long as the server allows, and
-    from `fresh` threads that connect for each request; `think` seconds between."""
+    from `fresh` threads that connect for each request; `think` seconds between. With
+    a `context` under TLS."""
     result, stop = Load(), threading.Event()
     lock = threading.Lock()
 
+    def connect() -> http.client.HTTPConnection:
+        if context is None:
+            return http.client.HTTPConnection(server.host, server.port, timeout=10)
+        return http.client.HTTPSConnection(
+            server.host, server.port, timeout=10, context=context
+        )
+
     def ask(keep: bool) -> None:
-        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        connection = connect()
         while not stop.is_set():
             try:
                 connection.request("GET", "/")

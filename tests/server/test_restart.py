@@ -19,6 +19,7 @@ from _workers import (
     wait_gone,
     workers,
 )
+from harness.certificates import Authority, options
 
 
 def restart(server: ServerProcess) -> None:
@@ -46,11 +47,10 @@ def test_each_worker_is_replaced_after_the_new_one_is_ready() -> None:
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("app", ["pid", "short_sleep", "streams"])
-def test_no_request_is_lost(app: str, loop: str) -> None:
-    options = ("--loop", loop, "--no-access-log")
-    with serve_workers(f"_apps:{app}", *options) as server:
+def test_no_request_is_lost(app: str, loop_name: str) -> None:
+    args = ("--loop", loop_name, "--no-access-log")
+    with serve_workers(f"_apps:{app}", *args) as server:
         with load(server) as result:
             time.sleep(0.5)
             restart(server)
@@ -197,4 +197,18 @@ def test_ttou_loses_no_request() -> None:
                 server.send_signal(signal.SIGTTOU)
                 wait_until(lambda: len(workers(server)) == left)  # noqa: B023
         assert result.errors == []
+        assert server.stop() == 0
+
+
+def test_no_request_is_lost_under_tls(loop_name: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    settings = options(authority.server())
+    args = ("--loop", loop_name, "--no-access-log")
+    with serve_workers("_apps:pid", *settings, *args) as server:
+        with load(server, context=authority.context()) as result:
+            time.sleep(0.5)
+            restart(server)
+            time.sleep(0.5)
+        assert result.errors == []
+        assert result.answers > 100
         assert server.stop() == 0
