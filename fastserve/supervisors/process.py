@@ -283,7 +283,9 @@ class Process:
 
 
 def _loop_of(server: Server) -> asyncio.AbstractEventLoop | None:
-    """The event loop of a server that listens; None before and after that."""
-    if not server.started or not server.servers:
-        return None
-    return server.servers[0].get_loop()
+    """The event loop of a server that listens; None where it cannot be known.
+
+    A server's `startup` may be another's, and set nothing but `started`.
+    """
+    listening = getattr(server, "servers", None) if server.started else None
+    return listening[0].get_loop() if listening else None
