@@ -587,7 +587,7 @@ class Config:
         """Format and arguments that name host and port as a URL."""
         host = "0.0.0.0" if self.host is None else self.host
         form = "%s://[%s]:%d" if ":" in host else "%s://%s:%d"
-        return form, ("https" if self.is_ssl else "http", host, port)
+        return form, ("https" if self.ssl or self.is_ssl else "http", host, port)
 
 
 def log_running(form: str, values: Iterable[object]) -> None:

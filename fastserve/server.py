@@ -28,7 +28,7 @@ import click
 
 from fastserve.config import STARTUP_FAILURE, Config, log_running
 from fastserve.sockets import SocketFile, bind_unix_socket, inherited_socket
-from fastserve.tls import read_again, server_certificate
+from fastserve.tls import read_again
 
 if TYPE_CHECKING:
     from fastserve.lifespan.off import LifespanOff
@@ -204,7 +204,6 @@ class Server:
             )
         if config.ssl is None:
             return factory
-        self._shared.server_cert = server_certificate(config)
         self._tls = TlsAcceptor(config, factory, self._shared.may_report)
         return self._tls
 
@@ -274,8 +273,6 @@ class Server:
         """
         try:
             read_again(self.config)
-            if self._shared is not None:
-                self._shared.server_cert = server_certificate(self.config)
         except Exception as exc:  # a factory may raise anything
             logger.error(
                 "The new TLS certificates cannot be used, the old ones stay: %s", exc

@@ -5,6 +5,7 @@ Never: a connection. Which context one gets is for protocols/handshake.py to say
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import ssl
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 _CERTIFICATE = re.compile(
     "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL
 )
+
+
+class FileContext(ssl.SSLContext):
+    """A context made from files: its certificate is known, as PEM, if one is there.
+
+    The ssl module does not tell which certificates a context holds.
+    """
+
+    certificate: str | None = None
 
 
 def create_ssl_context(
@@ -37,7 +47,7 @@ def create_ssl_context(
     for path in (certfile, keyfile, ca_certs):
         if path:
             open(path, "rb").close()  # ssl's own error would not name the file
-    context = ssl.SSLContext(ssl_version)
+    context = FileContext(ssl_version)
     # None, and OpenSSL asks on the terminal if the key is an encrypted one.
     get_password = None if password is None else lambda: password
     context.load_cert_chain(certfile, keyfile, get_password)
@@ -48,6 +58,9 @@ def create_ssl_context(
         context.set_ciphers(ciphers)
     if alpn_protocols:
         context.set_alpn_protocols(alpn_protocols)
+    text = Path(certfile).read_text(encoding="utf-8", errors="replace")
+    if found := _CERTIFICATE.search(text):
+        context.certificate = found[0]
     return context
 
 
@@ -87,42 +100,52 @@ def make_context(config: Config, password: str | None = None) -> ssl.SSLContext 
             "`ssl_context_factory` must return an `ssl.SSLContext`, got "
             f"{type(context).__name__}"
         )
+    if isinstance(context, FileContext):
+        context.certificate = None  # the factory may have loaded others
     return context
 
 
 def read_again(config: Config) -> None:
     """Have new handshakes use the certificates that the files hold now.
 
-    Connections go on with what they have. Raises what `make_context` does; then
-    everything stays as it was.
+    Connections go on with what they have. Raises what `make_context` does, and
+    RuntimeError where the settings name none; then everything stays as it was.
     """
     # No password: an encrypted key is an error, not a question on the terminal.
     fresh = make_context(config, password="")
+    if fresh is None:
+        raise RuntimeError("the settings name no certificate.")
     live = config.ssl
     if live is None or config.ssl_context_factory is not None or config.ssl_ca_certs:
         # A context cannot be made to forget a CA that it has been told to trust.
         config.ssl = fresh
         return
     assert config.ssl_certfile is not None
-    try:
+    with contextlib.suppress(OSError):  # the files may have changed since
         live.load_cert_chain(
             config.ssl_certfile,
             config.ssl_keyfile,
             lambda: config.ssl_keyfile_password or "",
         )
-    except OSError:
-        # Written to since: the live context has no certificate now, the fresh one has.
+    if isinstance(live, FileContext) and isinstance(fresh, FileContext):
+        live.certificate = fresh.certificate
+    if _shown_by(live) != _shown_by(fresh):
+        # It keeps one certificate of each kind of key, or has lost its own.
         config.ssl = fresh
 
 
-def server_certificate(config: Config) -> str | None:
-    """The certificate that clients are shown, as PEM; None if it is not known.
-
-    The ssl module does not tell which one a context uses: only without a factory it
-    is certain, the first in the file.
-    """
-    if config.ssl_certfile is None or config.ssl_context_factory is not None:
+def _shown_by(context: ssl.SSLContext) -> bytes | None:
+    """The certificate that a client meets, by a handshake in memory; None: no such."""
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname = False
+    asking.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server) * 3:
+        with contextlib.suppress(ssl.SSLError):  # of which "wants to read" is one
+            side.do_handshake()
+    try:
+        return client.getpeercert(binary_form=True)
+    except ValueError:  # the handshake did not come so far
         return None
-    text = Path(config.ssl_certfile).read_text(encoding="utf-8", errors="replace")
-    found = _CERTIFICATE.search(text)
-    return found[0] if found else None

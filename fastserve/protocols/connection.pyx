@@ -101,7 +101,7 @@ cdef class Connection(Channel):
         try:
             self._output.open(transport)
             if transport.get_extra_info("sslcontext") is not None:
-                self._tls = tls_extension(transport, self._shared.server_cert)
+                self._tls = tls_extension(transport)
         except Exception as error:
             self._fault(error)
         self._trace("HTTP connection made")

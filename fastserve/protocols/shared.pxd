@@ -55,7 +55,6 @@ cdef class Shared:
     cdef readonly Py_ssize_t ws_max_queue   # messages, at least 1
     cdef readonly double ws_ping_interval   # seconds; 0: no pings
     cdef readonly double ws_ping_timeout    # seconds; 0: none is missed
-    cdef public str server_cert     #: PEM; None: without TLS, or not known
     cdef dict app_state
     cdef dict _template             #: scope of any request, without its own keys
     cdef str root_path

@@ -9,7 +9,6 @@ def keep_heap() -> bool: ...
 @final
 class Shared:
     total_requests: int
-    server_cert: str | None
     def __init__(
         self,
         config: Config,

@@ -34,15 +34,13 @@ _SHORT_NAMES = {
 }
 
 
-def tls_extension(
-    transport: asyncio.BaseTransport, server_cert: str | None
-) -> dict[str, Any]:
-    """scope["extensions"]["tls"] of the requests on a TLS transport.
-
-    `server_cert` is the certificate shown to the client, as PEM, or None.
-    """
+def tls_extension(transport: asyncio.BaseTransport) -> dict[str, Any]:
+    """scope["extensions"]["tls"] of the requests on a TLS transport."""
     extension: dict[str, Any] = {
-        "server_cert": server_cert,
+        # Known of a context that was made from files, fastserve.tls.FileContext.
+        "server_cert": getattr(
+            transport.get_extra_info("sslcontext"), "certificate", None
+        ),
         "client_cert_chain": (),
         "client_cert_name": None,
         # A client whose certificate fails verification does not get this far.

@@ -30,15 +30,17 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self._ca.cert_pem.write_to_path(str(self.file))
 
-    def server(self, name: str = "server") -> dict[str, Any]:
+    def server(
+        self, name: str = "server", key_type: trustme.KeyType = trustme.KeyType.ECDSA
+    ) -> dict[str, Any]:
         """A server's certificate and key in files of that name; overwrites them."""
-        return self._issue(name, NAME, "127.0.0.1")
+        return self._issue(name, NAME, "127.0.0.1", key_type=key_type)
 
     def client(self, common_name: str, name: str = "client") -> dict[str, Any]:
         return self._issue(name, f"{name}.test", common_name=common_name)
 
-    def _issue(self, name: str, *identities: str, **more: str) -> dict[str, Any]:
-        leaf = self._ca.issue_cert(*identities, **more)  # type: ignore[arg-type]
+    def _issue(self, name: str, *identities: str, **more: Any) -> dict[str, Any]:
+        leaf = self._ca.issue_cert(*identities, **more)
         certificate = self._folder / f"{name}-cert.pem"
         key = self._folder / f"{name}-key.pem"
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)

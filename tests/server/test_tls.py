@@ -9,17 +9,21 @@ import pty
 import signal
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from _apps import hello
 from _lines import STARTED_WITHOUT, STOPPED_WITHOUT
 from _process import ServerProcess, run_to_end, serve, start, wait_until
 from cryptography.hazmat.primitives import serialization
 from harness.certificates import Authority, options
 from harness.server import ServerThread
+
+import fastserve
+from fastserve.tls import read_again
 
 READ_AGAIN = "INFO:     The TLS certificates were read again."
 REFUSED = "The new TLS certificates cannot be used, the old ones stay: "
@@ -54,8 +58,9 @@ def certificate(connection: http.client.HTTPSConnection) -> str:
 def shown(server: ServerProcess, authority: Authority) -> str:
     """The certificate that a new connection meets; a request on it is answered."""
     with connected(server, authority.context()) as connection:
+        found = certificate(connection)
         assert body(connection)
-        return certificate(connection)
+        return found
 
 
 def pem(settings: dict[str, Any]) -> str:
@@ -348,16 +353,92 @@ def test_sighup_of_a_terminal_ends_the_process(authority: Authority) -> None:
         os.close(slave)
 
 
-def test_reload_certificates_from_a_program(authority: Authority) -> None:
-    """What SIGHUP does, for a server that runs in a thread."""
+# -- from a program -------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(**settings: Any) -> Iterator[Callable[..., str]]:
+    """A server in a thread. Gives what has it read the certificates again."""
+    with ServerThread(hello, **settings) as server:
+
+        async def again() -> None:
+            server.server.reload_certificates()
+
+        def meet(reload: bool = True) -> str:
+            if reload:
+                server.run(again())
+            return ssl.get_server_certificate(server.address)
+
+        yield meet
+
+
+def test_reload_certificates(authority: Authority) -> None:
+    """What SIGHUP does, where no signal comes."""
     settings = authority.server()
     first = pem(settings)
-
-    async def again() -> None:
-        server.server.reload_certificates()
-
-    with ServerThread(hello, **settings) as server:
-        assert ssl.get_server_certificate(server.address) == first
+    with serving(**settings) as meet:
+        assert meet(reload=False) == first
         authority.server()
-        server.run(again())
-        assert ssl.get_server_certificate(server.address) == pem(settings) != first
+        assert meet(reload=False) == first
+        assert meet() == pem(settings) != first
+
+
+@pytest.mark.parametrize("kinds", ["RSA ECDSA RSA", "ECDSA RSA ECDSA"])
+def test_a_key_of_another_kind(authority: Authority, kinds: str) -> None:
+    """A context keeps a certificate of each kind, and shows the old one."""
+    first, *others = map(trustme.KeyType.__getitem__, kinds.split())
+    settings = authority.server(key_type=first)
+    with serving(**settings) as meet:
+        assert meet(reload=False) == pem(settings)
+        for other in others:
+            authority.server(key_type=other)
+            assert meet() == pem(settings)
+
+
+def test_what_a_program_has_changed_in_the_context_stays(authority: Authority) -> None:
+    """The live context gets the new certificate: what else it holds is kept."""
+    settings = authority.server()
+    config = fastserve.Config(hello, port=0, log_config=None, **settings)
+    config.load()
+    live = config.ssl
+    assert live is not None
+    live.maximum_version = ssl.TLSVersion.TLSv1_2
+    authority.server()
+    read_again(config)
+    assert config.ssl is live
+    assert live.maximum_version is ssl.TLSVersion.TLSv1_2
+    assert live.certificate == pem(settings)  # type: ignore[attr-defined]
+
+
+def test_a_live_context_that_has_lost_its_certificate(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files change between the trial and the real thing: the trial's is taken."""
+    settings = authority.server()
+    config = fastserve.Config(hello, port=0, log_config=None, **settings)
+    config.load()
+    live = config.ssl
+    authority.server()
+    good, original = pem(settings), live.load_cert_chain
+
+    def load(*args: Any) -> None:
+        key_of_another(other := dict(settings))
+        Path(other["ssl_keyfile"]).replace(settings["ssl_keyfile"])
+        original(*args)
+
+    monkeypatch.setattr(live, "load_cert_chain", load)
+    read_again(config)
+    assert config.ssl is not live
+    assert config.ssl.certificate == good  # type: ignore[union-attr]
+
+
+def test_a_context_that_a_program_swaps(authority: Authority, tmp_path: Path) -> None:
+    """`config.ssl` is looked at for each connection."""
+    settings = authority.server()
+    other = Authority(tmp_path, "other").server("other")
+    with ServerThread(hello, **settings) as server:
+        assert ssl.get_server_certificate(server.address) == pem(settings)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(other["ssl_certfile"], other["ssl_keyfile"])
+        server.config.ssl = context
+        assert ssl.get_server_certificate(server.address) == pem(other)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from _fakes import FakeTransport
 import fastserve.config
 from fastserve.config import Config
 from fastserve.protocols.tls import distinguished_name, tls_extension
-from fastserve.tls import create_ssl_context, make_context, server_certificate
+from fastserve.tls import create_ssl_context, make_context, read_again
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None: ...
@@ -79,17 +78,12 @@ def test_what_a_factory_raises_goes_through() -> None:
         config(ssl_context_factory=factory).load()
 
 
-def test_the_certificate_shown(tmp_path: Path) -> None:
-    file = tmp_path / "cert.pem"
-    blocks = [
-        f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
-        for text in ("leaf", "intermediate")
-    ]
-    file.write_text("subject=/CN=a\n" + "".join(blocks))
-    assert server_certificate(config(ssl_certfile=file)) == blocks[0]
-    file.write_text("nothing")
-    assert server_certificate(config(ssl_certfile=file)) is None
-    assert server_certificate(config()) is None
+def test_nothing_to_read_again() -> None:
+    made = config()
+    made.ssl = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # the program's own
+    with pytest.raises(RuntimeError, match="the settings name no certificate"):
+        read_again(made)
+    assert made.ssl is context
 
 
 # -- the extension --------------------------------------------------------------------
@@ -159,14 +153,14 @@ class SslObject:
 )
 def test_numbers(version: str, cipher: str, numbers: tuple[Any, Any]) -> None:
     transport: Any = FakeTransport(ssl_object=SslObject(version, cipher))
-    tls = tls_extension(transport, None)
+    tls = tls_extension(transport)
     assert (tls["tls_version"], tls["cipher_suite"]) == numbers
 
 
 def test_a_loop_that_does_not_tell() -> None:
     transport: Any = FakeTransport(sslcontext=object())
-    assert tls_extension(transport, "pem") == {
-        "server_cert": "pem",
+    assert tls_extension(transport) == {
+        "server_cert": None,
         "client_cert_chain": (),
         "client_cert_name": None,
         "client_cert_error": None,
