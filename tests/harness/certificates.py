@@ -39,8 +39,15 @@ class Authority:
     def client(self, common_name: str, name: str = "client") -> dict[str, Any]:
         return self._issue(name, f"{name}.test", common_name=common_name)
 
-    def _issue(self, name: str, *identities: str, **more: Any) -> dict[str, Any]:
-        leaf = self._ca.issue_cert(*identities, **more)
+    def client_of_another(self, common_name: str) -> dict[str, Any]:
+        """From an authority that this one has signed: the chain has two in it."""
+        between = self._ca.create_child_ca()
+        return self._issue("far", "far.test", ca=between, common_name=common_name)
+
+    def _issue(
+        self, name: str, *identities: str, ca: trustme.CA | None = None, **more: Any
+    ) -> dict[str, Any]:
+        leaf = (ca or self._ca).issue_cert(*identities, **more)
         certificate = self._folder / f"{name}-cert.pem"
         key = self._folder / f"{name}-key.pem"
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)

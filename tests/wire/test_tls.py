@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,26 @@ def test_client_certificate(
     assert name.startswith(r"CN=Ada\, Countess of Lovelace,OU=Testing cert")
     assert ",O=trustme v" in name
     assert tls["client_cert_error"] is None
+
+
+def test_client_certificate_with_its_chain(
+    start_server: Start, authority: Authority, files: dict
+) -> None:
+    own = authority.client_of_another("Far")
+    recorder = Recorder()
+    site = start_server(
+        recorder, **files, ssl_cert_reqs=ssl.CERT_REQUIRED, ssl_ca_certs=authority.file
+    )
+    client = authority.secure(site.connect(), authority.context(own))
+    assert client.exchange(REQUEST).status == 200
+    chain = "".join(tls_of(recorder)["client_cert_chain"])
+    sent = Path(own["ssl_certfile"]).read_text()
+    assert sent.count("BEGIN CERTIFICATE") == 2
+    if sys.version_info >= (3, 13):
+        assert chain == sent
+    else:  # the ssl module tells of the client's own alone
+        assert sent.startswith(chain)
+        assert chain.count("BEGIN CERTIFICATE") == 1
 
 
 def test_no_client_certificate_though_it_is_required(
