@@ -215,6 +215,15 @@ def test_only_the_command_knows_its_options_and_files(path: Path) -> None:
     assert not any(knows(imports, f"fastserve.{name}") for name in of_command)
 
 
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
+def test_supervisors_know_no_protocol(path: Path) -> None:
+    imports = imported_by_python(path)
+    if "supervisors" in path.parts or path.name == "_subprocess.py":
+        assert not knows(imports, "fastserve.protocols")
+    else:  # main finds them by name
+        assert not knows(imports, "fastserve.supervisors")
+
+
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_no_extension_imports_cold_modules(name: str) -> None:
     imports = imports_of_extension(name)

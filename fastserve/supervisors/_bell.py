@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterable
 from multiprocessing.connection import wait
+
+_MOMENT = 0.02  # seconds
 
 
 class Bell:
@@ -31,9 +34,14 @@ class Bell:
 
         `sentinels` are those of multiprocessing's processes.
         """
-        if self._inner in wait([self._inner, *sentinels], timeout):
+        ready = wait([self._inner, *sentinels], timeout)
+        if self._inner in ready:
             with contextlib.suppress(BlockingIOError):
                 self._inner.recv(4096)
+        elif ready:
+            # A process closes its descriptors a moment before its end can be read, or
+            # long before it, where an application closes what it does not know.
+            time.sleep(_MOMENT)
 
     def close(self) -> None:
         self._inner.close()

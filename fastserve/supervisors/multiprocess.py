@@ -38,6 +38,8 @@ _PATIENCE = 10.0
 # started later each time, up to so many seconds.
 _EARLY = 10.0
 _LONGEST_DELAY = 30.0
+# Seconds until a start is tried again that the system has refused.
+_RETRY = 2.0
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -96,12 +98,22 @@ class Multiprocess:
     def init_processes(self) -> None:
         """Start the first set of workers."""
         for _ in range(self.processes_num):
-            self.processes.append(self._start())
+            process = self._start()
+            if process is None:
+                self._failed = True
+                self.should_exit.set()
+                break
+            self.processes.append(process)
         self._first_set = tuple(self.processes)
 
-    def _start(self) -> Process:
-        process = Process(self.config, self.sockets)
-        process.start()
+    def _start(self) -> Process | None:
+        """A new worker; None where the system has no room for one, which is logged."""
+        try:
+            process = Process(self.config, self.sockets)
+            process.start()
+        except OSError as exc:
+            logger.error("Another worker cannot be started: %s", exc)
+            return None
         return process
 
     def _wait(self) -> None:
@@ -179,9 +191,12 @@ class Multiprocess:
         _log_end(process, logging.INFO if in_order else logging.WARNING, delay)
 
     def _replace(self, process: Process) -> Process:
-        """Another worker in the place of one that has ended."""
-        del self._replace_at[process]
+        """Another worker in the place of one that has ended, or itself, for later."""
         new_process = self._start()
+        if new_process is None:
+            self._replace_at[process] = time.monotonic() + _RETRY
+            return process
+        del self._replace_at[process]
         self._early_ends[new_process] = self._early_ends.pop(process)
         return new_process
 
@@ -201,6 +216,8 @@ class Multiprocess:
             if old_process not in self.processes:
                 continue  # it ended by itself: the one in its place is new
             new_process = self._start()
+            if new_process is None:
+                return
             if not self._becomes_ready(new_process):
                 self._abort_restart(old_process, new_process)
                 return
@@ -283,8 +300,10 @@ class Multiprocess:
 
     def handle_ttin(self) -> None:
         logger.info("Received SIGTTIN, increasing the number of processes.")
-        self.processes_num += 1
-        self.processes.append(self._start())
+        process = self._start()
+        if process is not None:
+            self.processes_num += 1
+            self.processes.append(process)
 
     def handle_ttou(self) -> None:
         logger.info("Received SIGTTOU, decreasing number of processes.")

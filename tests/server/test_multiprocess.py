@@ -283,6 +283,22 @@ def test_a_crash_loop_does_not_spin() -> None:
         assert server.stop() == 0
 
 
+def test_a_start_that_the_system_refuses_is_tried_again() -> None:
+    with serve_workers("_apps:pid") as server:
+        parent = psutil.Process(server.pid)
+        limit = parent.rlimit(psutil.RLIMIT_NOFILE)
+        parent.rlimit(psutil.RLIMIT_NOFILE, (parent.num_fds() - 2, limit[1]))
+        end_worker(server, "SIGKILL")
+        server.wait_for_log("^ERROR:    Another worker cannot be started: .*open files")
+        server.send_signal(signal.SIGTTIN)
+        server.wait_for_log("Received SIGTTIN")
+        assert server.get("/").status == 200  # by the one that is left
+        parent.rlimit(psutil.RLIMIT_NOFILE, limit)
+        wait_started(server, 3)
+        assert len(workers(server)) == 2
+        assert server.stop() == 0
+
+
 def test_max_requests_end_workers_and_lose_no_request() -> None:
     limit = ("--limit-max-requests", "150", "--no-access-log")
     with serve_workers("_apps:pid", *limit) as server, load(server) as result:
