@@ -17,6 +17,7 @@ import signal
 import ssl
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -43,6 +44,7 @@ from fastserve.config import (
 from fastserve.notices import Notice, notices, sources
 from fastserve.options import APP, GROUPS, VERSION
 from fastserve.server import Server
+from fastserve.server import ServerState as _ServerState
 from fastserve.settings import (
     Keys,
     Settings,
@@ -329,6 +331,15 @@ def _removed_at_end(remove: Callable[[], None] | None) -> Iterator[None]:
         remove()
         for sig in replaced:
             signal.signal(sig, signal.SIG_DFL)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "ServerState":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "ServerState has moved to fastserve.server.", DeprecationWarning, stacklevel=2
+    )
+    return _ServerState
 
 
 if __name__ == "__main__":

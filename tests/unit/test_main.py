@@ -11,6 +11,7 @@ import uvicorn
 from _command import invoke, main_module
 
 import fastserve
+from fastserve.server import ServerState
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -21,6 +22,13 @@ def test_the_command_hides_the_module() -> None:
     assert main_module.Server is fastserve.Server
     assert main_module.STARTUP_FAILURE == 3
     assert fastserve.__all__ == ["main", "run", "Config", "Server"]
+
+
+def test_server_state_has_moved() -> None:
+    with pytest.warns(DeprecationWarning, match="fastserve.server"):
+        assert main_module.ServerState is ServerState
+    with pytest.raises(AttributeError, match="nothing"):
+        main_module.nothing  # noqa: B018
 
 
 def test_defaults_are_those_of_run(calls: list[Any]) -> None:
