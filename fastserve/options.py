@@ -220,8 +220,8 @@ GROUPS: dict[str, list[click.Option]] = {
         _option("--http2", "Taken, but has no effect: HTTP/2 is not offered yet."),
         _option(
             "--ws",
-            "WebSocket implementation, none to have none. The other names are "
-            "uvicorn's. WebSockets are not offered yet.",
+            "WebSocket implementation: none, or MODULE:CLASS of one of your own. The "
+            "other names are uvicorn's, and all mean fastserve's own.",
             metavar=_one_of(WSProtocolType),
         ),
         _option("--ws-max-size", "Longest WebSocket message, in bytes."),

@@ -286,7 +286,7 @@ cdef class Connection(Channel):
 
     cdef int _run(self, HttpExchange exchange) except -1:
         cdef Shared shared = self._shared
-        if shared.limit_concurrency and shared.is_over_limit():
+        if shared.limit_concurrency >= 0 and shared.is_over_limit():
             shared.logger.warning("Exceeded concurrency limit.")
             return exchange.run(service_unavailable)
         return exchange.run(shared.app_for(exchange.scope["headers"]))

@@ -47,7 +47,7 @@ cdef class Shared:
     cdef readonly object logger             #: uvicorn.error
     cdef readonly AccessLog access_log
     cdef readonly double timeout_keep_alive  # seconds
-    cdef readonly Py_ssize_t limit_concurrency      # 0: no limit
+    cdef readonly Py_ssize_t limit_concurrency      # -1: no limit
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef object _direct             #: app without its ProxyHeadersMiddleware
     cdef readonly object websocket_class    #: a class that is not ours, or None

@@ -204,7 +204,9 @@ cdef class Shared:
         self.logger = logging.getLogger("uvicorn.error")
         self.access_log = AccessLog()
         self.timeout_keep_alive = config.timeout_keep_alive
-        self.limit_concurrency = config.limit_concurrency or 0
+        self.limit_concurrency = -1
+        if config.limit_concurrency is not None:
+            self.limit_concurrency = config.limit_concurrency
         self.websocket_class = config.other_ws_class
         self.websockets = (
             config.ws_protocol_class is not None and self.websocket_class is None)
@@ -347,7 +349,7 @@ cdef class Shared:
 
     cdef bint is_over_limit(self) except -1:
         """uvicorn's --limit-concurrency: connections and tasks, this one included."""
-        return self.limit_concurrency != 0 and (
+        return self.limit_concurrency >= 0 and (
             len(self.connections) >= self.limit_concurrency
             or len(self.tasks) >= self.limit_concurrency)
 

@@ -44,9 +44,10 @@ def test_500_byte_for_byte(site: Site) -> None:
     assert len(site.errors) == 1
 
 
-def test_503_byte_for_byte(start_server: Callable[..., Site]) -> None:
+@pytest.mark.parametrize("limit", [0, 1])
+def test_503_byte_for_byte(limit: int, start_server: Callable[..., Site]) -> None:
     app = Recorder(replies())
-    site = start_server(app, limit_concurrency=1)
+    site = start_server(app, limit_concurrency=limit)
     client = site.connect()
     client.send(REQUEST)
     assert re.fullmatch(
