@@ -301,3 +301,19 @@ def test_root_path(name: str, tmp_path: Path) -> None:
             assert served.get("/api/greet/you?times=1").status_code == 404
         else:
             assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("name", ASGI)
+def test_shutdown_while_a_stream_is_open(name: str, tmp_path: Path) -> None:
+    with run(name, tmp_path, "--timeout-graceful-shutdown", "1") as served:
+        client = served.connect()
+        client.send(request(target="/endless"))
+        client.read_until(b"tick")
+        assert served.process.stop() == -signal.SIGTERM
+        # These two stream in tasks of their own, which end with the process.
+        assert ("stream ended" in served.journal) == (name not in ("quart", "django"))
+        log = "\n".join(served.process.log_lines())
+        assert "Cancel 1 running task(s), timeout graceful shutdown exceeded" in log
+        if served.framework.lifespan:
+            assert served.journal[-1] == "shutdown"
+        client.close()
