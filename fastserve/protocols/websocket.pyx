@@ -25,7 +25,7 @@ from cpython.bytes cimport (
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import zlib
 
@@ -220,7 +220,9 @@ cdef class WebSocket:
             text = PyUnicode_New(n, 127)
             out = <uint8_t *>PyUnicode_DATA(text)
             if UNMASK(out, p, n, self._head.key, 0):
-                return self._got_text(<const char *>out, n)
+                self._got_text(<const char *>out, n)
+                memset(out, 0, n)   # it was never text: it goes as the ASCII it claims
+                return 0
             self._message = text
             self.event = GOT_TEXT
             return 0

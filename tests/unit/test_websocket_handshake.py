@@ -354,7 +354,7 @@ def test_any_offer_is_answered_as_websockets_answers_it() -> None:
     values += ['="', "=13"]
     extensions = ["permessage-deflate"] * 6 + ["x-other", "a b"]
     accepted = refused_too = 0
-    for _ in range(4000):
+    for _ in range(2000):
         offers = []
         for _ in range(chance.choice([1, 1, 2, 3])):
             parts = [chance.choice(extensions)]
@@ -366,4 +366,4 @@ def test_any_offer_is_answered_as_websockets_answers_it() -> None:
         assert found == by_websockets(line), line
         accepted += found[1] is not None
         refused_too += found[0] == 400
-    assert accepted > 500 and refused_too > 500
+    assert accepted > 250 and refused_too > 250
