@@ -6,15 +6,17 @@ Config puts it round the application only when the level asks for it.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from fastserve._types import (
     ASGI3Application,
     ASGIReceiveCallable,
     ASGISendCallable,
     Scope,
+    WWWScope,
 )
 from fastserve.logging import TRACE_LOG_LEVEL
+from fastserve.protocols.utils import get_client_addr
 
 _PLACEHOLDERS = {
     "body": "<%d bytes>",
@@ -48,8 +50,8 @@ class MessageLoggerMiddleware:
     ) -> None:
         self.task_counter += 1
         number = self.task_counter
-        client: Any = scope.get("client")
-        prefix = "%s:%d - ASGI" % (client[0], client[1]) if client else "ASGI"
+        client = get_client_addr(cast(WWWScope, scope))
+        prefix = f"{client} - ASGI" if client else "ASGI"
 
         def trace(text: str, *args: Any) -> None:
             self.logger.log(TRACE_LOG_LEVEL, f"%s [%d] {text}", prefix, number, *args)

@@ -26,7 +26,7 @@ import os
 
 from fastserve.logging import (
     ACCESS_FORMAT, ACCESS_MESSAGE, AccessFormatter, access_line_parts,
-    escape_controls, is_untouched, write_lines,
+    is_untouched, write_lines,
 )
 from fastserve.protocols cimport _c
 from fastserve.protocols.utils import get_client_addr, get_path_with_query_string
@@ -303,7 +303,7 @@ cdef class AccessLog:
         self.write()
         self.logger.info(
             ACCESS_MESSAGE,
-            escape_controls(get_client_addr(scope)),     # a proxy may have named it
+            get_client_addr(scope),
             scope["method"],
             get_path_with_query_string(scope),
             scope["http_version"],

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastserve._types import WWWScope
+from fastserve.logging import escape_controls
 
 # Everything a request target may hold as it stands, and `%`, since the query string
 # is already encoded.
@@ -53,9 +54,12 @@ def is_ssl(transport: asyncio.BaseTransport) -> bool:
 
 
 def get_client_addr(scope: WWWScope) -> str:
-    """`host:port` of the client as the log shows it; "" when it is not known."""
+    """`host:port` of the client as the log shows it; "" when it is not known.
+
+    Control characters are escaped: a proxy's header may have named the host.
+    """
     client = scope.get("client")
-    return "%s:%d" % client if client else ""
+    return escape_controls("%s:%d" % client) if client else ""
 
 
 def get_path_with_query_string(scope: WWWScope) -> str:

@@ -91,7 +91,12 @@ def test_is_ssl() -> None:
 
 @pytest.mark.parametrize(
     ("client", "shown"),
-    [(("127.0.0.1", 5000), "127.0.0.1:5000"), (("::1", 1), "::1:1"), (None, "")],
+    [
+        (("127.0.0.1", 5000), "127.0.0.1:5000"),
+        (("::1", 1), "::1:1"),
+        (("caf\xe9\x9b\x1b[2J", 0), "caf\xe9\\x9b\\x1b[2J:0"),
+        (None, ""),
+    ],
 )
 def test_client_addr(client: Any, shown: str) -> None:
     assert get_client_addr({"client": client}) == shown  # type: ignore
