@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -428,14 +426,7 @@ def test_workers_are_ignored_with_reload() -> None:
 
 
 def test_an_application_object_is_refused() -> None:
-    code = "import fastserve, _apps\nfastserve.run(_apps.pid, port=0, workers=2)\n"
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert ran.returncode == 3
-    assert "You must pass the application as an import string" in ran.stderr
+    code = "import fastserve, _apps; fastserve.run(_apps.pid, port=0, workers=2)"
+    ended = run_to_end(command=("-c", code))
+    assert ended.process.returncode == 3
+    assert "You must pass the application as an import string" in ended.stderr.text
