@@ -394,9 +394,11 @@ cdef class Connection(Channel):
         protocol = new_websocket_connection(
             self._shared, self.transport, output, self._writer,
             self._make_websocket_scope())
+        if self._writing_paused:        # by the flush
+            protocol.pause_writing()
         self._shared.connections.add(protocol)
         self.transport.set_protocol(protocol)
-        protocol.begin(parser.method, rest, self._eof or self._stopping)
+        protocol.begin(parser.method, rest, self._eof)
         return self._leave()
 
     cdef dict _make_websocket_scope(self):

@@ -30,6 +30,7 @@ cdef class Exchange:
     cdef AppCall _call
     cdef object _receivers          #: None, a future, or a list of futures
     cdef object _writers            #: likewise, of sends that wait for the peer
+    cdef int _sends_waiting         # their number, with those woken and not run yet
 
     cdef int run(self, object app) except -1
     cdef int peer_finished(self) except -1

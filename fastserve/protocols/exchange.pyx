@@ -22,7 +22,7 @@ from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.string cimport memcmp
 
 import inspect
-from asyncio import CancelledError
+from asyncio import CancelledError, sleep
 
 from fastserve.protocols.awaitables cimport (
     PYGEN_ERROR, PYGEN_NEXT, PYGEN_RETURN, Done, PyIter_Send, PySendResult,
@@ -355,7 +355,7 @@ cdef class Exchange:
         RuntimeError, at the await, for a message out of order or one that no peer
         could be sent.
         """
-        if self._must_wait():
+        if self._sends_waiting or self._must_wait():
             return self._send_later(message)
         try:
             self._send(message)
@@ -364,11 +364,18 @@ cdef class Exchange:
         return DONE
 
     async def _send_later(self, message):
-        while self._must_wait():
-            future = self._shared.loop.create_future()
-            self._writers = held_with(self._writers, future)
-            await future
-        self._send(message)
+        others = self._sends_waiting
+        self._sends_waiting += 1
+        try:
+            if others:
+                await sleep(0)          # behind those that have just been woken
+            while self._must_wait():
+                future = self._shared.loop.create_future()
+                self._writers = held_with(self._writers, future)
+                await future
+            self._send(message)
+        finally:
+            self._sends_waiting -= 1
 
     cdef bint _must_wait(self) noexcept:
         return self._channel is not None and not self._channel.is_writable()

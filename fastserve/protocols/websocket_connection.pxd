@@ -15,8 +15,10 @@ cdef enum Waiting:
     NOTHING         # no deadline
     TO_PING         # the next ping is due
     FOR_LIFE        # anything from the peer, after a ping
+    FOR_LIFE_STILL  # likewise, when the time for it has passed
     FOR_CLOSE       # the peer's close frame, after ours
     TO_DROP         # input is dropped after a FIN, so that no RST overtakes it
+    TO_LEAVE        # it is closed, and the peer has not taken all of it yet
 
 
 cdef class WebSocketConnection(WebSocketChannel):
@@ -31,24 +33,29 @@ cdef class WebSocketConnection(WebSocketChannel):
     cdef bytes _pending                 #: input that waits for the application
     cdef Py_ssize_t _pending_at
     cdef object _timer                  #: TimerHandle of a deadline under 1 s
+    cdef Py_ssize_t _left               # bytes that the peer had not taken last time
     cdef double _pinged                 # loop.time() of the last ping
     cdef Waiting _waiting
     cdef bint _closing                  # nothing more is read or written
+    cdef bint _violated                 # the peer is to be told when the app has read
     cdef bint _finished                 # the last frame is written
     cdef bint _reading_paused
     cdef bint _writing_paused
     cdef object __weakref__
 
-    cdef int begin(self, str method, bytes rest, bint stopping) except -1
+    cdef int begin(self, str method, bytes rest, bint at_eof) except -1
     cdef int _begin(self, str method, bytes rest) except -1
     cdef int _receive(self, bytes data) except -1
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _read(self, bytes data, Py_ssize_t at) except -1
     cdef int _take_control(self) except -1
     cdef int _answer_close(self) except -1
+    cdef int _fail(self) except -1
     cdef int _refuse(self, int status, bytes text, list headers) except -1
+    cdef int _go_on_reading(self) except -1
     cdef int _finish(self) except -1
     cdef int _close(self) except -1
+    cdef int _leave(self) except -1
     cdef int _cut(self) except -1
     cdef int _lost(self) except -1
     cdef int _fault(self, object error) except -1

@@ -21,7 +21,7 @@ from fastserve.protocols.exchange cimport Exchange
 from fastserve.protocols.websocket cimport (
     GOT_BINARY, GOT_CLOSE, GOT_NOTHING, GOT_PING, GOT_TEXT, VIOLATION,
 )
-from fastserve.protocols.websocket_exchange cimport new_websocket_exchange
+from fastserve.protocols.websocket_exchange cimport CONNECTING, new_websocket_exchange
 from fastserve.protocols.websocket_handshake import HandshakeRefused, read_handshake
 
 
@@ -32,6 +32,7 @@ cdef enum:
 cdef double CLOSE_WAIT = 10.0   # for the peer's close frame, as uvicorn
 cdef double GOING_AWAY = 1.0    # likewise, when the server shuts down
 cdef double LINGER = 2.0        # in which input is dropped after a FIN
+cdef double ONE_READ = 0.1      # in which the loop takes what the socket holds
 cdef double GRANULARITY = 1.0   # what the wheel can be used for
 cdef int TRACE = 5              # uvicorn's log level below DEBUG
 
@@ -42,12 +43,17 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     # --- the handshake ------------------------------------------------------------
 
-    cdef int begin(self, str method, bytes rest, bint stopping) except -1:
-        """Check the handshake and run the application; rest came behind it."""
+    cdef int begin(self, str method, bytes rest, bint at_eof) except -1:
+        """Check the handshake and run the application; rest came behind it.
+
+        at_eof: the peer's end of input has come as well.
+        """
         self._trace("connection made")
         try:
             self._begin(method, rest)
-            if stopping:
+            if at_eof:
+                self._close()
+            elif self._shared.stopping:
                 self.shutdown()
         except Exception as error:
             self._fault(error)
@@ -81,9 +87,12 @@ cdef class WebSocketConnection(WebSocketChannel):
 
         headers = handshake.response_headers(subprotocol, headers)
         self._writer.close_is_said = True       # a 101 goes on: nothing to say
-        head = self._writer.start(
-            101, headers, shared.default_lines(), shared.date_size, False, False, True)
-        self._writer.close_is_said = False
+        try:
+            head = self._writer.start(
+                101, headers, shared.default_lines(), shared.date_size, False, False,
+                True)
+        finally:
+            self._writer.close_is_said = False
         self._output.write(head)
         self._frames = WebSocket(shared.config.ws_max_size)
         if handshake.deflate is not None:
@@ -114,9 +123,9 @@ cdef class WebSocketConnection(WebSocketChannel):
             self._fault(error)
 
     def eof_received(self):
-        """False: the transport closes, once what is written is out."""
+        """A WebSocket has no half-closed state: RFC 6455 7.1.5 calls this 1006."""
         try:
-            self._output.flush()
+            self._close()
         except Exception as error:
             self._fault(error)
         return False
@@ -130,13 +139,16 @@ cdef class WebSocketConnection(WebSocketChannel):
         finally:
             self._shared.wheel.discard(self)
             self._shared.connections.discard(self)
+            self._exchange = None       # it holds this: a cycle otherwise
+            self._frames = None
 
     def pause_writing(self):
         self._writing_paused = True
 
     def resume_writing(self):
         self._writing_paused = False
-        self._exchange.resume_writing()
+        if self._exchange is not None:
+            self._exchange.resume_writing()
 
     def shutdown(self):
         """Server.shutdown(): the peer is told, and has a second to close too."""
@@ -144,8 +156,9 @@ cdef class WebSocketConnection(WebSocketChannel):
             return
         try:
             if self._handshake is not None:
-                self._exchange.peer_closed(1006, None)
-                self._refuse(500, b"Internal Server Error", [])
+                if self._exchange.state == CONNECTING:
+                    self._exchange.peer_closed(1006, None)
+                    self._refuse(500, b"Internal Server Error", [])
             elif self._frames.close_sent:
                 self._close()
             else:
@@ -160,9 +173,9 @@ cdef class WebSocketConnection(WebSocketChannel):
     # --- input --------------------------------------------------------------------
 
     cdef int _receive(self, bytes data) except -1:
-        if self._closing or self._finished:
+        if self._closing or self._finished or self._violated:
             return 0
-        if self._waiting == FOR_LIFE:
+        if self._waiting == FOR_LIFE or self._waiting == FOR_LIFE_STILL:
             # Any bytes are life. The next ping comes as if this were its answer.
             self._wait(TO_PING, max(0.0, self._pinged + self._shared.ws_ping_interval
                                     - <double>self._shared.loop.time()))
@@ -222,9 +235,18 @@ cdef class WebSocketConnection(WebSocketChannel):
             self._answer_close()
             self._close()
         elif frames.event == VIOLATION:
-            self._answer_close()
-            self._finish()
+            # What came before was good: the application may answer it first.
+            if self._exchange.has_messages():
+                self._violated = True
+                self._pause_reading()
+            else:
+                self._fail()
         return 0
+
+    cdef int _fail(self) except -1:
+        """RFC 6455 7.1.7: the peer has broken the rules."""
+        self._answer_close()
+        return self._finish()
 
     cdef int _answer_close(self) except -1:
         cdef WebSocket frames = self._frames
@@ -258,7 +280,17 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     cdef int send_close(self, object code, object reason) except -1:
         self._output.write(self._frames.close_frame(code, reason))
+        if self._violated:
+            return self._finish()       # nothing more is read of this peer's
         return self._wait(FOR_CLOSE, CLOSE_WAIT)
+
+    cdef int caught_up(self) except -1:
+        if self._violated and not (self._closing or self._finished):
+            try:
+                self._fail()
+            except Exception as error:
+                self._fault(error)
+        return 0
 
     cdef bint cork(self) noexcept:
         if self._output.corked:
@@ -280,10 +312,17 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     cdef int resume_reading(self) except -1:
         """The application has read: take in what waits, then go on."""
+        if self._closing or self._violated or self._handshake is not None:
+            return 0
+        try:
+            self._go_on_reading()
+        except Exception as error:
+            self._fault(error)          # no fault of the application, which calls this
+        return 0
+
+    cdef int _go_on_reading(self) except -1:
         cdef bytes data
 
-        if self._closing or self._handshake is not None:
-            return 0
         if self._pending is not None and not self._exchange.is_full():
             data = self._pending
             self._pending = None
@@ -292,6 +331,8 @@ cdef class WebSocketConnection(WebSocketChannel):
                 self._closing or self._exchange.is_full()):
             self._reading_paused = False
             self.transport.resume_reading()
+            if self._waiting == FOR_LIFE:       # it may wait in the socket
+                self._wait(FOR_LIFE, self._shared.ws_ping_timeout)
         return 0
 
     cdef bint is_writable(self) noexcept:
@@ -339,10 +380,13 @@ cdef class WebSocketConnection(WebSocketChannel):
 
         self._wait_no_more()
         if self._closing:
-            return 0
+            return self._leave() if waiting == TO_LEAVE else 0
         if waiting == TO_PING:
             return self._ping()
-        if waiting != FOR_LIFE:
+        if waiting == FOR_LIFE:
+            # The loop may have been held up: it reads once more before this is true.
+            return self._wait(FOR_LIFE_STILL, ONE_READ)
+        if waiting != FOR_LIFE_STILL:
             return self._close()
         if self._reading_paused:
             # What the peer may have sent is unread: the application is slow.
@@ -384,12 +428,32 @@ cdef class WebSocketConnection(WebSocketChannel):
         return self._wait(TO_DROP, LINGER)
 
     cdef int _close(self) except -1:
-        """Close when everything is written."""
+        """Close when everything is written, if the peer takes it."""
+        cdef Py_ssize_t left = 0
+
         self._output.flush()
         if not self._closing:
             self._closing = True
+            left = self.transport.get_write_buffer_size()
             self.transport.close()
-        return self._lost()
+        self._lost()
+        if left:
+            self._left = left
+            self._wait(TO_LEAVE, LINGER)
+        return 0
+
+    cdef int _leave(self) except -1:
+        """Closed, and still here: does the peer take what was written?"""
+        cdef Py_ssize_t left
+
+        if self.transport is None:
+            return 0
+        left = self.transport.get_write_buffer_size()
+        if left >= self._left or self._shared.stopping:
+            self.transport.abort()
+            return 0
+        self._left = left
+        return self._wait(TO_LEAVE, LINGER)
 
     cdef int _cut(self) except -1:
         """End at once, so that what is written does not look whole."""
@@ -403,6 +467,8 @@ cdef class WebSocketConnection(WebSocketChannel):
         self._wait_no_more()
         self._pending = None
         self._output.discard()
+        if self._exchange is None:
+            return 0
         self._exchange.peer_closed(1006, None)
         return self._exchange.peer_left() if self.transport is None else 0
 

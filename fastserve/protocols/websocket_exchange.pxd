@@ -11,6 +11,7 @@ cdef class WebSocketChannel(Channel):
     cdef int send_text(self, object text) except -1
     cdef int send_binary(self, object data) except -1
     cdef int send_close(self, object code, object reason) except -1
+    cdef int caught_up(self) except -1
 
 
 cdef enum State:
@@ -31,6 +32,7 @@ cdef class WebSocketExchange(Exchange):
     cdef list _headers                  #: likewise
 
     cdef bint is_full(self) noexcept
+    cdef bint has_messages(self) noexcept
     cdef int feed(self, object message, Py_ssize_t size) except -1
     cdef int peer_closed(self, object code, object reason) except -1
     cdef WebSocketChannel _wire(self)

@@ -43,6 +43,11 @@ cdef class WebSocketChannel(Channel):
         raise NotImplementedError
 
 
+    cdef int caught_up(self) except -1:
+        """The application has had all messages, and asks for more."""
+        raise NotImplementedError
+
+
 @cython.final
 cdef class WebSocketExchange(Exchange):
     """One WebSocket as its application sees it."""
@@ -56,6 +61,10 @@ cdef class WebSocketExchange(Exchange):
         """Whether the application is to read first before more is taken in."""
         return self._queue is not None and (
             len(self._queue) >= self._shared.ws_max_queue or self.unread > HIGH_WATER)
+
+    cdef bint has_messages(self) noexcept:
+        """Whether some wait that the application has not had."""
+        return self._queue is not None and len(self._queue) > 0
 
     cdef int feed(self, object message, Py_ssize_t size) except -1:
         """A message of the peer's, str or bytes."""
@@ -73,7 +82,8 @@ cdef class WebSocketExchange(Exchange):
             self._disconnect = {"type": "websocket.disconnect", "code": code}
             if reason is not None:
                 self._disconnect["reason"] = reason
-        return self.peer_finished()
+        self.peer_finished()
+        return self.resume_writing()    # a send() that waits is told, too
 
     # --- from the application -----------------------------------------------------
 
@@ -83,6 +93,8 @@ cdef class WebSocketExchange(Exchange):
         if not self._told:
             self._told = True
             return {"type": "websocket.connect"}
+        if not self._queue and self._disconnect is None:
+            self._wire().caught_up()
         if self._queue:
             message = self._queue.pop(0)
             self.unread -= len(message)
@@ -90,13 +102,10 @@ cdef class WebSocketExchange(Exchange):
             if type(message) is str:
                 return {"type": "websocket.receive", "text": message}
             return {"type": "websocket.receive", "bytes": message}
-        if self._disconnect is not None:
-            return self._disconnect.copy()
-        self._channel.resume_reading()
-        return None
+        return None if self._disconnect is None else self._disconnect.copy()
 
     cdef bint _must_wait(self) noexcept:
-        return not (self.disconnected or self._channel.is_writable())
+        return not (self._peer_finished or self._channel.is_writable())
 
     cdef int _send(self, object message) except -1:
         cdef str kind
@@ -109,6 +118,8 @@ cdef class WebSocketExchange(Exchange):
         if self.state == ACCEPTED:
             return self._message(<dict>message, kind)
         if self.state == CONNECTING:
+            if self._peer_finished:
+                raise ClientDisconnected
             return self._open(<dict>message, kind)
         if self.state == DENYING:
             return self._deny(<dict>message, kind)
@@ -168,12 +179,17 @@ cdef class WebSocketExchange(Exchange):
 
     cdef int _begin_denial(self, dict message) except -1:
         """Check the head; it goes out with the body, and may have to say its length."""
+        cdef object status = message.get("status")
         cdef object name
-        self._status = message.get("status")
+
+        if isinstance(status, int) and 100 <= status < 200:
+            raise RuntimeError(
+                f"A WebSocket cannot be denied with {status}: no answer ends with it.")
         self._headers = list(message.get("headers") or ())
+        self._channel.start(status, self._headers)
+        self._status = status
         self.state = DENYING
-        self._channel.start(self._status, self._headers)
-        self._log(self._status)
+        self._log(status)
         names = {bytes(name).lower() for name, _ in self._headers}
         if b"content-type" not in names:
             self._headers.append((b"content-type", b"text/plain; charset=utf-8"))
