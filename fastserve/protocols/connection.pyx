@@ -25,6 +25,7 @@ import struct
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.output cimport Output
+from fastserve.protocols.handover import hand_over, is_handshake
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
@@ -340,44 +341,20 @@ cdef class Connection(Channel):
     cdef bint _is_for_another(self) except -1:
         """Whether the parsed request is the handshake of --ws's own protocol class."""
         cdef RequestParser parser = self._parser
-        cdef bint found = False
-        cdef bytes name, value
-
-        if self._shared.websocket_class is None or parser.http10:
-            return False
-        # RFC 6455 4.1: a GET. One with a body is HTTP.
-        if parser.method != "GET" or parser.phase != COMPLETE:
-            return False
-        for name, value in parser.headers:
-            if name == b"content-length" or name == b"transfer-encoding":
-                return False
-            if name == b"upgrade":
-                found = value.lower() == b"websocket"
-        return found
+        return (
+            self._shared.websocket_class is not None and parser.phase == COMPLETE
+            and not parser.http10 and is_handshake(parser.method, parser.headers))
 
     cdef int _hand_over(self, bytes rest) except -1:
         """Give the transport to --ws's own class, which reads the request again."""
         cdef RequestParser parser = self._parser
-        cdef object transport = self.transport
-        cdef object name, value, protocol
-        cdef bytes target = parser.raw_path
-
         self._trace("Upgrading to WebSocket")
-        if parser.query_string:
-            target += b"?" + parser.query_string
-        lines = [b"GET %s HTTP/1.1" % target]
-        lines.extend([b"%s: %s" % (name, value) for name, value in parser.headers])
         self._output.flush()
         self.resume_reading()
         self._shared.connections.discard(self)
-        protocol = self._shared.websocket_class(
-            config=self._shared.config, server_state=self._shared.server_state,
-            app_state=self._shared.app_state)
-        protocol.connection_made(transport)
-        protocol.data_received(b"\r\n".join([*lines, b"", b""]))
-        transport.set_protocol(protocol)
-        if rest:
-            protocol.data_received(rest)
+        hand_over(
+            self._shared, self._shared.app_state, self.transport, parser.raw_path,
+            parser.query_string, parser.headers, rest)
         return self._leave()
 
     cdef int _switch(self, bytes rest) except -1:
