@@ -300,6 +300,7 @@ def test_a_loop_that_is_stopped_leaves_its_lines_to_the_end_of_the_process() -> 
     ran = run_program(
         SERVE
         + """
+    atexit.register(os.write, 1, b"ended\\n")     # called after those that come later
     loop = asyncio.new_event_loop()
     last_words = loop.stop      # before the turn's end
     task = loop.create_task(server.serve())
@@ -307,8 +308,8 @@ def test_a_loop_that_is_stopped_leaves_its_lines_to_the_end_of_the_process() -> 
     os.write(1, b"stopped\\n")
     """
     )
-    stopped, line = ran.stdout.splitlines()
-    assert stopped == "stopped"
+    stopped, line, ended = ran.stdout.splitlines()
+    assert (stopped, ended) == ("stopped", "ended")
     assert targets_of([line]) == ["/1"]
 
 
