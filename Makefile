@@ -25,7 +25,7 @@ PYTHONS = $(shell for python in $(PYTHON) $(addprefix python3.,11 12 13 14 15) \
 NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
 
-.PHONY: build debug serve test test-python test-all test-c test-deploy leaks lint types \
+.PHONY: build debug serve test test-python test-all test-c test-deploy autobahn leaks lint types \
 	bench compare vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
@@ -48,6 +48,8 @@ build/test-c/%: tests/c/%.c $(wildcard csrc/*.[ch] tests/c/*.h)
 	$(CC) $(C_FLAGS) -Icsrc -Itests/c $< $(wildcard csrc/*.c) -o $@
 test-deploy: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/deploy
+autobahn: $(VENV)/tools $(VENV)/installed
+	$(PY) -P tests/autobahn/run.py
 leaks: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/isolated
 

@@ -42,7 +42,6 @@ cdef class WebSocketChannel(Channel):
         """Begin to close; the channel then waits for the peer's part, but not long."""
         raise NotImplementedError
 
-
     cdef int caught_up(self) except -1:
         """The application has had all messages, and asks for more."""
         raise NotImplementedError

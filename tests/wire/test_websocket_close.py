@@ -3,7 +3,6 @@ still send, and how long the server waits (RFC 6455 7)."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -73,32 +72,25 @@ def test_a_lost_peer_is_1006_without_a_reason(
 
 @pytest.mark.parametrize("how", ["close", "reset", "finish"])
 def test_a_peer_lost_before_the_app_answers(site: Site, how: str) -> None:
-    gate = Gate()
+    raised: list[BaseException] = []
 
     async def app(scope, receive, send):
-        await gate.wait()
-        with pytest.raises(ClientDisconnected):
-            while True:
-                await send(ACCEPT)
-                await asyncio.sleep(0.01)
-
-    async def reads(scope, receive, send):
         assert await receive() == CONNECT
-        seen.append(await receive())
+        assert await receive() == gone(1006)
+        for message in (ACCEPT, CLOSE_IT):
+            try:
+                await send(message)
+            except OSError as error:
+                raised.append(error)
 
-    seen: list[dict] = []
-    site.app = recorder = Recorder(reads)
-    for site.app in (recorder, Recorder(app)):
-        client = site.connect()
-        client.send(handshake())
-        eventually(lambda: site.app.started)  # type: ignore[attr-defined]
-        getattr(client, how)()
-        if site.app is not recorder:
-            state = site.server.server.server_state
-            eventually(lambda: not state.connections)
-            gate.open()
-        eventually(lambda: site.app.ended)  # type: ignore[attr-defined]
-    assert seen == [gone(1006)]
+    site.app = recorder = Recorder(app)
+    client = site.connect()
+    client.send(handshake())
+    eventually(lambda: recorder.received)
+    getattr(client, how)()
+    wait_end(recorder)
+    assert [type(error) for error in raised] == [ClientDisconnected] * 2
+    assert site.warnings == []
 
 
 def test_disconnect_is_given_again_and_again(site: Site) -> None:

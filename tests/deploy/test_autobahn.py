@@ -1,0 +1,24 @@
+"""The quick part of the Autobahn testsuite; `make autobahn` runs all of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "autobahn" / "run.py"
+
+
+@pytest.mark.timeout(600)  # the first run installs the suite
+def test_the_quick_part_of_autobahn() -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", str(SCRIPT), "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    if done.returncode == 2:
+        pytest.skip(done.stdout.strip())
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,151 @@
+"""Keep-alive: pings of the server's, and when a peer that is silent is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from harness.apps import Recorder
+from harness.fixtures import Site
+from harness.frames import PING, PONG
+from harness.server import eventually
+from harness.websocket import ACCEPT, CONNECT, Peer, gone, listen, received
+
+REASON = "keepalive ping timeout"
+
+
+@pytest.mark.parametrize("interval", [0.1, 1.2])
+def test_pings_come_in_their_interval(
+    start_server: Callable[..., Site], interval: float
+) -> None:
+    site = start_server(listen, ws_ping_interval=interval)
+    peer = Peer(site.connect())
+    begun = time.monotonic()
+    payloads = []
+    for _ in range(2):
+        payloads.append(peer.control(PING))
+        peer.pong(payloads[-1])
+    took = time.monotonic() - begun
+    assert 2 * interval - 0.02 < took < 2 * interval + 2
+    assert [len(payload) for payload in payloads] == [4, 4]
+    assert payloads[0] != payloads[1]
+    peer.leave()
+
+
+@pytest.mark.parametrize("timeout", [0.2, 1.0])
+def test_a_silent_peer_is_given_up_with_1011(
+    start_server: Callable[..., Site], timeout: float
+) -> None:
+    recorder = Recorder(listen)
+    site = start_server(recorder, ws_ping_interval=0.05, ws_ping_timeout=timeout)
+    peer = Peer(site.connect())
+    peer.control(PING)
+    begun = time.monotonic()
+    assert peer.closed() == (1011, REASON)  # and no second ping meanwhile
+    assert timeout - 0.02 < time.monotonic() - begun < timeout + 2
+    peer.ended()
+    eventually(lambda: recorder.ended)
+    assert recorder.received == [CONNECT, gone(1011, REASON)]
+
+
+@pytest.mark.parametrize("life", ["pong", "ping", "text", "part"])
+def test_any_bytes_are_life(start_server: Callable[..., Site], life: str) -> None:
+    site = start_server(listen, ws_ping_interval=0.05, ws_ping_timeout=0.3)
+    peer = Peer(site.connect())
+    whole = b"\x81\xfe\x01\x00\0\0\0\0" + b"x" * 256
+    sent = 0
+    deadline = time.monotonic() + 0.8
+    while time.monotonic() < deadline:
+        if life == "part":
+            peer.client.send(whole[sent : sent + 1])
+            sent += 1
+        elif life == "text":
+            peer.text("hello")
+        else:
+            getattr(peer, life)(b"not the payload that was asked for")
+        got = peer.frame()
+        while got.opcode == PONG:
+            got = peer.frame()
+        assert got.opcode == PING
+    peer.client.reset()
+
+
+def test_a_slow_app_is_not_a_dead_peer(start_server: Callable[..., Site]) -> None:
+    """Its queue is full, so the peer's pongs are unread: nobody knows, nobody ends."""
+    opened: list[int] = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        while not opened:
+            await asyncio.sleep(0.01)
+        while (await receive())["type"] == "websocket.receive":
+            pass
+
+    recorder = Recorder(app)
+    site = start_server(
+        recorder, ws_ping_interval=0.05, ws_ping_timeout=0.15, ws_max_queue=2
+    )
+    peer = Peer(site.connect())
+    for number in range(4):
+        peer.text(str(number))
+    peer.client.assert_not_progressing(lambda: len(recorder.received), 0.8)
+    opened.append(1)
+    eventually(lambda: len(recorder.received) >= 5)
+    assert recorder.received == [CONNECT, *(received(str(n)) for n in range(4))]
+    assert peer.frame().opcode == PING  # and no close
+    peer.client.reset()
+
+
+def test_a_loop_held_up_is_not_a_dead_peer(start_server: Callable[..., Site]) -> None:
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        time.sleep(0.6)
+        await receive()
+        await receive()
+
+    recorder = Recorder(app)
+    site = start_server(recorder, ws_ping_interval=0.05, ws_ping_timeout=0.2)
+    peer = Peer(site.connect())
+    payload = peer.control(PING)
+    peer.text("hold the loop up")
+    time.sleep(0.1)
+    peer.pong(payload)
+    peer.text("still here")
+    eventually(lambda: len(recorder.received) == 3)
+    assert recorder.received[2] == received("still here")
+    peer.client.reset()
+
+
+@pytest.mark.parametrize("interval", [0, None])
+def test_no_pings(start_server: Callable[..., Site], interval: int | None) -> None:
+    site = start_server(listen, ws_ping_interval=interval, ws_ping_timeout=0.1)
+    peer = Peer(site.connect())
+    peer.client.assert_silent(0.4)
+    peer.leave()
+
+
+def test_pings_that_need_no_answer(start_server: Callable[..., Site]) -> None:
+    site = start_server(listen, ws_ping_interval=0.05, ws_ping_timeout=None)
+    peer = Peer(site.connect())
+    for _ in range(5):
+        peer.control(PING)
+    peer.client.reset()
+
+
+def test_a_ping_is_answered_while_the_app_does_not_read(site: Site) -> None:
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        await receive()
+        await receive()
+
+    site.app = app
+    peer = Peer(site.connect())
+    for payload in (b"", b"x" * 125):
+        peer.ping(payload)
+        assert peer.control(PONG) == payload
+    peer.leave()
