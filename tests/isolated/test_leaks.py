@@ -27,4 +27,4 @@ def test_nothing_stays(script: str, loop: str) -> None:
 
 
 def test_the_scripts_are_there() -> None:
-    assert len(SCRIPTS) == 3
+    assert len(SCRIPTS) == 4
