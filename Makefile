@@ -7,6 +7,8 @@ PY     := $(VENV)/bin/python
 # Against the installed package: -P keeps the working directory, and with it
 # ./fastserve, off the path.
 PYTEST := $(PY) -P -m pytest
+# Much of the suite waits, for processes and for time to pass: three at once.
+JOBS   ?= 3
 
 SOURCES := $(shell find fastserve csrc vendor setup.py pyproject.toml README.md \
 	-type f ! -name '*.so' ! -path '*/__pycache__/*')
@@ -36,7 +38,7 @@ serve: $(VENV)/examples
 
 test: test-python test-c
 test-python: $(VENV)/tools $(VENV)/installed
-	$(PYTEST) $(SUITE)
+	$(PYTEST) -n $(JOBS) --dist loadfile $(SUITE)
 test-all:
 	@test -n "$(PYTHONS)" || { echo "no Python >= 3.11 was found"; exit 1; }
 	@set -e; for found in $(PYTHONS); do echo "== Python $$found"; \

@@ -178,8 +178,9 @@ def test_port_in_use(loop_name: str) -> None:
         args = ["--port", str(port), "--loop", loop_name]
         ended = run_to_end("_apps:lifespan", *args)
     assert ended.process.returncode == 3
-    *before, reason, stopping, stopped = ended.log_lines()
+    *before, reason, holder, stopping, stopped = ended.log_lines()
     assert before == STARTING + WAITING + COMPLETE
+    assert holder.startswith(f"ERROR:    Port {port} is held by process ")
     # asyncio's own words; some versions say the number once more before the reason.
     begun = f"[Errno {errno.EADDRINUSE}] error while attempting to bind on address"
     assert reason.startswith(f"ERROR:    {begun} ('127.0.0.1', {port}): ")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from _process import HERE, ServerProcess, serve, wait_until
-from _workers import wait_gone, wait_started, workers
+from _workers import wait_gone, wait_listening, wait_started, workers
 
 PAUSE = ("--reload-delay", "0.1")
 
@@ -187,6 +187,7 @@ def test_the_child_ends_when_the_reloader_is_killed(
 def test_sigint_again_forces_the_end(reloading: Callable[..., Reloading]) -> None:
     site = reloading(source=SLOW)
     wait_started(site.server, 1)
+    wait_listening(site.server)
     client = site.server.connect()
     client.sendall(b"GET /?60 HTTP/1.1\r\nHost: h\r\n\r\n")
     assert site.server.stdout.search("request under way")
@@ -248,6 +249,7 @@ def test_a_change_while_the_child_ends_is_not_lost(
     # The old child takes a second to end; what is written meanwhile counts.
     site = reloading(source=SLOW)
     wait_started(site.server, 1)
+    wait_listening(site.server)
     client = site.server.connect()
     client.sendall(b"GET /?2 HTTP/1.1\r\nHost: h\r\n\r\n")
     assert site.server.stdout.search("request under way")
