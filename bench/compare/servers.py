@@ -46,10 +46,11 @@ class Server:
 
 
 def fastserve(bin_dir, app, port):
-    """fastserve's command line."""
+    """fastserve's command line, without the middleware for proxies."""
     return [
         f"{bin_dir}/fastserve", app, "--app-dir", str(APPS), "--port", str(port),
         "--loop", "uvloop", "--lifespan", "off", "--no-access-log",
+        "--no-proxy-headers",
     ]  # fmt: skip
 
 

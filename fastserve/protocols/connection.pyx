@@ -26,6 +26,7 @@ from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.output cimport Output
 from fastserve.protocols.handover import hand_over, is_handshake
+from fastserve.protocols.refusals import REFUSALS, guess, service_unavailable
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
@@ -40,45 +41,11 @@ cdef enum:
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
 cdef int TRACE = 5              # uvicorn's log level below DEBUG
 
-cdef dict REFUSALS = {
-    400: b"Invalid HTTP request received.",
-    414: b"URI Too Long",
-    431: b"Request Header Fields Too Large",
-}
-
-
-async def service_unavailable(scope, receive, send):
-    """The application of a request over --limit-concurrency."""
-    await send({
-        "type": "http.response.start",
-        "status": 503,
-        "headers": [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"19"),
-            (b"connection", b"close"),
-        ],
-    })
-    await send({"type": "http.response.body", "body": b"Service Unavailable"})
-
-
 cdef tuple address(object info):
     """(host, port) of a socket's name; None for one that has no host."""
     if type(info) is tuple and len(info) >= 2:
         return (str(info[0]), int(info[1]))
     return None
-
-
-cdef str guess(bytes data, str reason):
-    """What a refused request probably was."""
-    if data.startswith(b"\x16\x03"):
-        return " This looks like TLS on a plain port."
-    if data.startswith(b"PRI * HTTP/2"):
-        return " This looks like HTTP/2, which is not offered yet."
-    if "Host field is missing" in reason:
-        return " HTTP/1.1 requires a Host field."
-    if "target" in reason and not data[:1024].isascii():
-        return " A client must percent-encode what is not ASCII."
-    return ""
 
 
 @cython.final
