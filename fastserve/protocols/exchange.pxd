@@ -29,14 +29,14 @@ cdef class Exchange:
     cdef Channel _channel           #: None when the exchange has no more to say to it
     cdef AppCall _call
     cdef object _receivers          #: None, a future, or a list of futures
-    cdef object _writers            #: likewise, of sends that wait for the peer
-    cdef int _sends_waiting         # their number, with those woken and not run yet
+    cdef list _line                 #: a future a send() that waits, in order; or None
 
     cdef int run(self, object app) except -1
     cdef int peer_finished(self) except -1
     cdef int peer_left(self) except -1
     cdef int resume_writing(self) except -1
     cdef int _wake_receivers(self) except -1
+    cdef int _wake_first(self) except -1
     cdef object _next_message(self)
     cdef int _send(self, object message) except -1
     cdef bint _must_wait(self) noexcept

@@ -22,7 +22,7 @@ from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.string cimport memcmp
 
 import inspect
-from asyncio import CancelledError, sleep
+from asyncio import CancelledError
 
 from fastserve.protocols.awaitables cimport (
     PYGEN_ERROR, PYGEN_NEXT, PYGEN_RETURN, Done, PyIter_Send, PySendResult,
@@ -329,11 +329,13 @@ cdef class Exchange:
         return self.resume_writing()
 
     cdef int resume_writing(self) except -1:
-        """Wake the sends that wait for the peer."""
-        cdef object held = self._writers
-        if held is not None:
-            self._writers = None
-            wake(held)
+        """The sends that wait for the peer go on."""
+        return self._wake_first() if self._line else 0
+
+    cdef int _wake_first(self) except -1:
+        cdef object turn = self._line[0]
+        if not turn.done():
+            turn.set_result(None)
         return 0
 
     cdef int _wake_receivers(self) except -1:
@@ -355,7 +357,7 @@ cdef class Exchange:
         RuntimeError, at the await, for a message out of order or one that no peer
         could be sent.
         """
-        if self._sends_waiting or self._must_wait():
+        if self._line or self._must_wait():
             return self._send_later(message)
         try:
             self._send(message)
@@ -364,18 +366,26 @@ cdef class Exchange:
         return DONE
 
     async def _send_later(self, message):
-        others = self._sends_waiting
-        self._sends_waiting += 1
+        """Wait in line: several tasks' messages go out in the order of their calls.
+
+        Only the first in line is woken; when it is done it wakes the next.
+        """
+        if self._line is None:
+            self._line = []
+        line = self._line
+        create_future = self._shared.loop.create_future
+        turn = create_future()
+        line.append(turn)
         try:
-            if others:
-                await sleep(0)          # behind those that have just been woken
-            while self._must_wait():
-                future = self._shared.loop.create_future()
-                self._writers = held_with(self._writers, future)
-                await future
+            while line[0] is not turn or self._must_wait():
+                if turn.done():         # woken, but the peer is slow again
+                    turn = line[0] = create_future()
+                await turn
             self._send(message)
         finally:
-            self._sends_waiting -= 1
+            line.remove(turn)
+            if line and not self._must_wait():
+                self._wake_first()
 
     cdef bint _must_wait(self) noexcept:
         return self._channel is not None and not self._channel.is_writable()

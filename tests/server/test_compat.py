@@ -215,7 +215,7 @@ def answers(server: ServerProcess, word: str) -> bool:
     """Whether a child that has been started listens yet, and answers with `word`."""
     try:
         return bool(json.loads(server.get().body) == {"word": word})
-    except ConnectionRefusedError:
+    except ConnectionError:  # nobody listens yet, or the child before has just ended
         return False
 
 
