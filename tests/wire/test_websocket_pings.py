@@ -52,11 +52,11 @@ def test_a_silent_peer_is_given_up_with_1011(
 
 @pytest.mark.parametrize("life", ["pong", "ping", "text", "part"])
 def test_any_bytes_are_life(start_server: Callable[..., Site], life: str) -> None:
-    site = start_server(listen, ws_ping_interval=0.05, ws_ping_timeout=0.3)
+    site = start_server(listen, ws_ping_interval=0.05, ws_ping_timeout=1)
     peer = Peer(site.connect())
     whole = b"\x81\xfe\x01\x00\0\0\0\0" + b"x" * 256
     sent = 0
-    deadline = time.monotonic() + 0.8
+    deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         if life == "part":
             peer.client.send(whole[sent : sent + 1])
@@ -91,11 +91,14 @@ def test_a_slow_app_is_not_a_dead_peer(start_server: Callable[..., Site]) -> Non
     peer = Peer(site.connect())
     for number in range(4):
         peer.text(str(number))
-    peer.client.assert_not_progressing(lambda: len(recorder.received), 0.8)
+    peer.control(PING)
+    peer.client.assert_silent(0.8)  # no close, and no second ping
+    assert recorder.received == [CONNECT]
     opened.append(1)
     eventually(lambda: len(recorder.received) >= 5)
-    assert recorder.received == [CONNECT, *(received(str(n)) for n in range(4))]
-    assert peer.frame().opcode == PING  # and no close
+    # Read again, this peer is silent: on a busy machine its end may come by now.
+    texts = [received(str(number)) for number in range(4)]
+    assert recorder.received[:5] == [CONNECT, *texts]
     peer.client.reset()
 
 
@@ -104,12 +107,12 @@ def test_a_loop_held_up_is_not_a_dead_peer(start_server: Callable[..., Site]) ->
         await receive()
         await send(ACCEPT)
         await receive()
-        time.sleep(0.6)
+        time.sleep(2)
         await receive()
         await receive()
 
     recorder = Recorder(app)
-    site = start_server(recorder, ws_ping_interval=0.05, ws_ping_timeout=0.2)
+    site = start_server(recorder, ws_ping_interval=0.05, ws_ping_timeout=0.5)
     peer = Peer(site.connect())
     payload = peer.control(PING)
     peer.text("hold the loop up")
