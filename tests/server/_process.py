@@ -165,6 +165,14 @@ class ServerProcess:
         self.clients.append(client)
         return client
 
+    def begin_slow_request(self, seconds: int, *fields: str) -> socket.socket:
+        """A client of `_apps:slow` that has asked, and whose request is running."""
+        client = self.connect()
+        lines = [f"GET /?{seconds} HTTP/1.1", "Host: h", *fields, "", ""]
+        client.sendall("\r\n".join(lines).encode())
+        assert self.stdout.search("request under way")
+        return client
+
     def request(
         self,
         method: str = "GET",
@@ -294,6 +302,14 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket(family) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    answer = b""
+    while piece := client.recv(65536):
+        answer += piece
+    return answer
 
 
 def wait_until(condition: Callable[[], object], timeout: float = TIMEOUT) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -126,7 +127,7 @@ def test_modules_are_the_same_objects(python: str, folder: Path) -> None:
 
 
 def test_an_installed_uvicorn_is_not_used(folder: Path) -> None:
-    pytest.importorskip("uvicorn")
+    assert importlib.util.find_spec("uvicorn") is not None
     program = """
         import importlib.metadata, uvicorn, uvicorn.server, fastserve
         assert uvicorn is fastserve and uvicorn.server is fastserve.server

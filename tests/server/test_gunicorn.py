@@ -19,7 +19,7 @@ from _gunicorn import (
     worker_pids,
 )
 from _load import load
-from _process import HERE, TIMEOUT, ServerProcess, wait_until
+from _process import HERE, TIMEOUT, ServerProcess, read_to_end, wait_until
 from harness.certificates import Authority
 
 pytest.importorskip("gunicorn", reason="gunicorn does not run on this platform")
@@ -275,14 +275,9 @@ def test_workers_end_when_gunicorn_is_killed() -> None:
 
 def test_a_running_request_is_answered_before_the_end() -> None:
     with gunicorn("_apps:slow") as server:
-        client = server.connect()
-        client.sendall(b"GET /?1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert server.stdout.search("request under way")
+        client = server.begin_slow_request(1, "Connection: close")
         server.send_signal(signal.SIGTERM)
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-        assert answer.endswith(b"slow")
+        assert read_to_end(client).endswith(b"slow")
         assert server.wait() == 0
 
 
@@ -292,14 +287,9 @@ def test_a_running_request_is_answered_before_the_end() -> None:
 def test_hup_replaces_the_workers_and_finishes_their_requests() -> None:
     with gunicorn("_apps:slow", workers=2) as server:
         before = worker_pids(server)
-        client = server.connect()
-        client.sendall(b"GET /?2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert server.stdout.search("request under way")
+        client = server.begin_slow_request(2, "Connection: close")
         server.send_signal(signal.SIGHUP)
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-        assert answer.endswith(b"slow")
+        assert read_to_end(client).endswith(b"slow")
         wait_for_workers(server, 2, other_than=before)
 
 

@@ -76,9 +76,7 @@ def test_the_parent_does_not_import_the_application(tmp_path: Path) -> None:
 def test_a_request_under_way_is_finished() -> None:
     with serve_workers("_apps:slow") as server:
         wait_started(server, 2)
-        client = server.connect()
-        client.sendall(b"GET /?1 HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert server.stdout.search("request under way")
+        client = server.begin_slow_request(1)
         server.send_signal(signal.SIGTERM)
         server.wait_for_log("Received SIGTERM")
         answer = b"".join(iter(lambda: client.recv(4096), b""))
@@ -88,9 +86,7 @@ def test_a_request_under_way_is_finished() -> None:
 
 def test_who_connects_while_the_workers_end_is_refused() -> None:
     with serve_workers("_apps:slow") as server:
-        client = server.connect()
-        client.sendall(b"GET /?2 HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert server.stdout.search("request under way")
+        server.begin_slow_request(2)
         server.send_signal(signal.SIGTERM)
         server.wait_for_log("Waiting for connections to close")
 

@@ -96,9 +96,7 @@ def test_no_request_is_lost_under_wrk() -> None:
 
 def test_a_request_under_way_is_finished_and_says_close() -> None:
     with serve_workers("_apps:slow") as server:
-        client = server.connect()
-        client.sendall(b"GET /?3 HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert server.stdout.search("request under way")
+        client = server.begin_slow_request(3)
         before = workers(server)
         server.send_signal(signal.SIGHUP)
         answer = b"".join(iter(lambda: client.recv(4096), b""))
@@ -110,9 +108,7 @@ def test_a_request_under_way_is_finished_and_says_close() -> None:
 
 def test_a_long_request_holds_no_other_worker_up() -> None:
     with serve_workers("_apps:slow", "--timeout-graceful-shutdown", "60") as server:
-        client = server.connect()
-        client.sendall(b"GET /?40 HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert server.stdout.search("request under way")
+        server.begin_slow_request(40)
         before = set(workers(server))
         server.send_signal(signal.SIGHUP)
         wait_until(lambda: len(before & set(workers(server))) == 1, 30)
