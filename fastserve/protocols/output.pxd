@@ -15,6 +15,7 @@ cdef class Output(Sender):
 
     cdef int open(self, object transport) except -1
     cdef int discard(self) except -1
+    cdef int fail(self, object error) except -1
     cdef int write(self, object piece) except -1
     cdef int end_turn(self) except -1
     cdef int flush(self) except -1

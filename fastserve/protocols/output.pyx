@@ -47,6 +47,14 @@ cdef class Output(Sender):
         self._size = 0
         return 0
 
+    cdef int fail(self, object error) except -1:
+        """A fault of the server's own ends this connection and nothing else."""
+        self._shared.logger.error("A connection failed.", exc_info=error)
+        self.corked = False
+        if self._transport is not None:
+            self._transport.abort()
+        return self.discard()
+
     cdef int write(self, object piece) except -1:
         """Write bytes or a list of bytes, at once or with the rest of this turn."""
         if self._transport is None:
@@ -108,9 +116,7 @@ cdef class Output(Sender):
         try:
             self.flush()
         except Exception as error:
-            self._shared.logger.error("A connection failed.", exc_info=error)
-            self._transport.abort()
-            self.discard()
+            self.fail(error)
         return 0
 
     cdef int flush(self) except -1:

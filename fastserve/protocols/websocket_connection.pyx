@@ -479,12 +479,8 @@ cdef class WebSocketConnection(WebSocketChannel):
         return 0
 
     cdef int _fault(self, object error) except -1:
-        """A fault of the server's own ends this connection and nothing else."""
-        self._shared.logger.error("A connection failed.", exc_info=error)
-        self._output.corked = False
-        if not self._closing:
-            self._closing = True
-            self.transport.abort()
+        self._output.fail(error)
+        self._closing = True
         return self._lost()
 
     cdef int _trace(self, str event) except -1:
