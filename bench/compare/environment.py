@@ -32,8 +32,8 @@ print(json.dumps({platform.python_implementation(): platform.python_version()}
                  | versions))
 """
 REPORTED = (
-    "fastserve-asgi", "uvicorn", "httptools", "uvloop", "peregrine-server", "fastapi",
-    "starlette", "pydantic",
+    "fastserve-asgi", "uvicorn", "httptools", "websockets", "uvloop", "picows",
+    "peregrine-server", "fastapi", "starlette", "pydantic",
 )  # fmt: skip
 
 

@@ -12,8 +12,17 @@ COLUMNS = {
     "load": ("CPU us/request", "requests/s"),
     "idle": ("bytes/connection (PSS)", "private"),
     "start": ("ms to first answer", "ms to import"),
+    "websocket": ("CPU us/message", "messages/s"),
+    "websocket-idle": ("bytes/connection (PSS)", "beyond the application's"),
 }
-DETAIL = {"load": "rate", "idle": "private", "start": "import"}
+DETAIL = {
+    "load": "rate",
+    "idle": "private",
+    "start": "import",
+    "websocket": "rate",
+    "websocket-idle": "beyond",
+}
+LOADS = ("load", "websocket")  # kinds that a client keeps busy
 
 LEGEND = """\
 CPU of the server's whole process tree; [low-high] over the rounds.
@@ -41,10 +50,10 @@ def marks(kind, samples):
     """The letters that LEGEND explains."""
     usages = [sample["usage"] for sample in samples]
     found = []
-    if kind == "load" and statistics.median(u["busy"] for u in usages) < BUSY:
+    if kind in LOADS and statistics.median(u["busy"] for u in usages) < BUSY:
         found.append("c")
     loud = sum(not usage["quiet"] for usage in usages)
-    if loud and kind != "idle":  # memory does not depend on who else runs
+    if loud and "idle" not in kind:  # memory does not depend on who else runs
         found.append(f"n{loud}/{len(usages)}")
     if any(sample.get("errors") for sample in samples):
         found.append("e")
@@ -79,7 +88,7 @@ def row(result, name):
         number(statistics.median(values)),
         f"[{number(min(values))}-{number(max(values))}]",
         number(median_of(samples, DETAIL[kind])),
-        kernel_share(samples) if kind == "load" else "-",
+        kernel_share(samples) if kind in LOADS else "-",
         number(paired_ratio(ceiling, samples)),
         number(paired_ratio(samples, fastserve)),
         marks(kind, samples),

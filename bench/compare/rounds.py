@@ -7,10 +7,16 @@ one round a pair that may be divided.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import idle, load, start
+from . import idle, load, start, websocket, websocket_idle
 from .servers import ServerFailed
 
-MEASURE = {"load": load.measure, "idle": idle.measure, "start": start.measure}
+MEASURE = {
+    "load": load.measure,
+    "idle": idle.measure,
+    "start": start.measure,
+    "websocket": websocket.measure,
+    "websocket-idle": websocket_idle.measure,
+}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Server:
 
     def argv(self, bin_dir, workload, port):
         """The command line for a workload."""
-        more = self.idle if workload.kind == "idle" else ()
+        more = self.idle if "idle" in workload.kind else ()
         return self.command(bin_dir, workload.app, port) + list(more)
 
 
@@ -58,8 +58,8 @@ def uvicorn(bin_dir, app, port):
     """uvicorn's command line, without the middleware for proxies."""
     return [
         f"{bin_dir}/uvicorn", app, "--app-dir", str(APPS), "--port", str(port),
-        "--loop", "uvloop", "--http", "httptools", "--lifespan", "off",
-        "--no-access-log", "--no-proxy-headers",
+        "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio",
+        "--lifespan", "off", "--no-access-log", "--no-proxy-headers",
     ]  # fmt: skip
 
 
@@ -73,11 +73,14 @@ def peregrine(bin_dir, app, port):
 
 def ceiling(bin_dir, app, port):
     """The ceiling's command line; it has no application."""
-    return [f"{bin_dir}/python", str(APPS / "ceiling.py"), "--port", str(port)]
+    module, _, name = app.partition(":")
+    script = "websocket_ceiling.py" if module == "websocket_apps" else "ceiling.py"
+    more = ["--broadcast"] if name == "broadcast" else []
+    return [f"{bin_dir}/python", str(APPS / script), "--port", str(port), *more]
 
 
 SERVERS = (
-    Server("ceiling", "uvloop", ("uvloop",), ceiling),
+    Server("ceiling", "uvloop", ("uvloop", "picows"), ceiling),
     Server(
         "fastserve",
         "fastserve",

@@ -1,13 +1,15 @@
 """The table of workloads: what is asked, and the answer it must get.
 
 Only data. `kind` says how a workload is measured: `load` by wrk (load.py), `idle` by
-held connections (idle.py), `start` by starting the server (start.py).
+held connections (idle.py), `start` by starting the server (start.py). Those of
+WebSocket stand in websocket.py.
 """
 
 import json
 from dataclasses import dataclass
 
 from . import apps
+from .websocket import WEBSOCKET_WORKLOADS
 
 BROWSER_HEADERS = (  # with wrk's own Host they are twelve
     ("Connection", "keep-alive"),
@@ -147,4 +149,5 @@ WORKLOADS = (
         connections=1,
         ceiling=True,
     ),
+    *WEBSOCKET_WORKLOADS,
 )
