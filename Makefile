@@ -28,7 +28,7 @@ NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project
 	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn leaks lint types \
-	bench compare vendor wheel clean
+	bench gate compare vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -63,6 +63,9 @@ types: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/test_source.py -k stubs
 bench: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) bench/micro
+# Instructions a request, here and where this branch began; needs valgrind.
+gate: $(VENV)/tools
+	$(PY) -m bench.gate $(if $(BASE),--base $(BASE))
 compare:
 	$(PYTHON) -m bench.compare
 vendor: $(VENV)/tools
