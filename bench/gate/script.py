@@ -108,11 +108,10 @@ class Loop(asyncio.AbstractEventLoop):
         self.ready.append((context or contextvars.copy_context(), callback, args))
 
     def turn(self):
-        """Run what is ready, and what becomes ready by that."""
-        while self.ready:
-            ready, self.ready = self.ready, []
-            for context, callback, args in ready:
-                context.run(callback, *args)
+        """Run what is ready, and what becomes ready by that: the list grows."""
+        for context, callback, args in self.ready:
+            context.run(callback, *args)
+        self.ready.clear()
 
     def call_at(self, when, callback, *args, context=None):
         return asyncio.TimerHandle(when, callback, args, self, context)
