@@ -4,6 +4,9 @@ The client here is for checking and for holding connections, never for load.
 """
 
 import socket
+import ssl
+
+SOCKET_LIMIT = 10  # seconds for one answer
 
 
 class WrongAnswer(Exception):
@@ -53,14 +56,39 @@ def read_exactly(stream, count):
     return data
 
 
-def request_bytes(workload, port):
-    """The request that wrk sends for a workload, once."""
+def tls_context():
+    """A client's context, without a session to resume and without trust to check."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(workload, port):
+    """A connection to a server, under TLS if the workload wants that."""
+    connection = socket.create_connection(("127.0.0.1", port), SOCKET_LIMIT)
+    if not workload.tls:
+        return connection
+    try:
+        return tls_context().wrap_socket(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def request_bytes(workload, port, number=0):
+    """The request that wrk sends for a workload, once; `number` is what varies."""
     lines = [f"{workload.method} {workload.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
     lines += [f"{name}: {value}" for name, value in workload.headers]
     if workload.body_size:
         lines.append(f"Content-Length: {workload.body_size}")
     head = "\r\n".join(lines) + "\r\n\r\n"
-    return head.encode("ascii") + b"x" * workload.body_size
+    return with_number(head.encode("ascii"), number) + b"x" * workload.body_size
+
+
+def with_number(template, number):
+    """Bytes with the place for what varies filled."""
+    return template.replace(b"{n}", b"%08x" % number)
 
 
 def check(workload, port):
@@ -68,25 +96,25 @@ def check(workload, port):
 
     Raises WrongAnswer, or OSError when the server cannot be reached.
     """
-    request = request_bytes(workload, port)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        connect(workload, port) as connection,
         connection.makefile("rb") as stream,
     ):
-        for _ in range(1 if workload.closes else 2):
+        for number in range(1 if workload.closes else 2):
+            request = request_bytes(workload, port, number)
             connection.sendall(request * workload.depth)
             for _ in range(workload.depth):
-                compare(workload, *read_answer(stream))
+                compare(workload, *read_answer(stream), number)
         if workload.closes and stream.read():
             raise WrongAnswer("bytes after the last answer")
 
 
-def compare(workload, status, headers, body):
+def compare(workload, status, headers, body, number=0):
     """Raise WrongAnswer unless the answer is the workload's."""
     if status != 200:
         raise WrongAnswer(f"status {status}, not 200")
-    if body != workload.answer:
-        wanted = workload.answer
+    wanted = with_number(workload.answer, number)
+    if body != wanted:
         raise WrongAnswer(
             f"body of {len(body)} bytes {body[:60]!r},"
             f" not of {len(wanted)} bytes {wanted[:60]!r}"

@@ -6,12 +6,15 @@ run them with the lifespan protocol off, so a scope is always an HTTP one.
 """
 
 import asyncio
+import time
 
 PLAINTEXT = b"Hello, World!"
 KIB64 = b"k" * (64 * 1024)
 MIB1 = b"m" * (1024 * 1024)
+FILE = b"f" * (256 * 1024)
 CHUNK = b"c" * 128
 CHUNKS = 100
+EVENT_SECONDS = 0.1  # between two events of a client
 
 
 def text_headers(length):
@@ -23,6 +26,10 @@ PLAINTEXT_HEADERS = text_headers(len(PLAINTEXT))
 KIB64_HEADERS = text_headers(len(KIB64))
 MIB1_HEADERS = text_headers(len(MIB1))
 STREAM_HEADERS = [(b"content-type", b"text/plain")]
+EVENT_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+]
 
 
 async def plaintext(scope, receive, send):
@@ -82,3 +89,33 @@ async def stream(scope, receive, send):
         await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
+
+
+async def named(scope, receive, send):
+    """The path and the cookies, so that an answer tells which request it is for."""
+    cookie = b""
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            cookie = value
+    body = scope["path"].encode() + b"?" + scope["query_string"] + b" " + cookie
+    headers = text_headers(len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def events(scope, receive, send):
+    """Server-sent events without end: each is the time on the monotonic clock, in ns.
+
+    It ends when the client has left: a server that does not cancel the application
+    says so in receive().
+    """
+    await receive()
+    left = asyncio.ensure_future(receive())
+    await send({"type": "http.response.start", "status": 200, "headers": EVENT_HEADERS})
+    try:
+        while not left.done():
+            body = b"data: %d\n\n" % time.monotonic_ns()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await asyncio.sleep(EVENT_SECONDS)
+    finally:
+        left.cancel()

@@ -1,22 +1,39 @@
-"""The command line: choose, install, measure, print.
+"""The command line: choose, install, measure, report.
 
-Progress goes to standard error, tables to standard output.
+Until the environment is there only the standard library is used; then the command
+starts itself anew in it, for rich and matplotlib are installed there.
 """
 
 import argparse
 import datetime
-import json
 import os
 import shlex
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
-from . import report, rounds
-from .environment import ROOT, Environment, InstallFailed, describe_machine
+from . import document, quiet, rate, rounds
+from .environment import (
+    ROOT,
+    Environment,
+    InstallFailed,
+    describe_machine,
+    make_certificate,
+)
+from .idle import raise_file_limit
+from .process import launch
 from .servers import SERVERS
 from .workloads import WORKLOADS
+
+# About ten minutes: what most people ask first, beside the rivals that count.
+QUICK = {
+    "only": "plaintext,headers,varied,fastapi-async,echo-1k,stream-100,ws-16",
+    "servers": "ceiling,fastserve,uvicorn,granian,h2corn,peregrine",
+    "rounds": 3,
+    "seconds": 2,
+}
 
 
 def names(table, what):
@@ -41,9 +58,17 @@ def positive(text):
     return value
 
 
+def cores(text):
+    """An argparse type: numbers of cores, all different."""
+    found = tuple(int(part) for part in text.split(","))
+    if len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError("each core once")
+    return found
+
+
 def parser():
     """The options, with the names of servers and workloads."""
-    workloads = "\n".join(f"  {w.name:<16} {w.title}" for w in WORKLOADS)
+    workloads = "\n".join(f"  {w.name:<22} {w.title}" for w in WORKLOADS)
     servers = ", ".join(server.name for server in SERVERS)
     result = argparse.ArgumentParser(
         prog="python -m bench.compare",
@@ -52,6 +77,7 @@ def parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
+    add("--quick", action="store_true", help="about ten minutes: a few of everything")
     add("--rounds", type=positive, default=5, help="default 5")
     add("--seconds", type=positive, default=3, help="of load a round; default 3")
     add(
@@ -66,7 +92,21 @@ def parser():
         default=list(SERVERS),
         metavar="SERVER[,...]",
     )
+    add(
+        "--no-constant-rate",
+        dest="constant_rate",
+        action="store_false",
+        help="leave out the latencies at a constant rate",
+    )
     add("--json", type=Path, metavar="FILE", help="write every sample there")
+    add("--markdown", type=Path, metavar="FILE", help="write the report there")
+    add("--plots", type=Path, metavar="DIR", help="draw PNG files there")
+    add(
+        "--render",
+        type=Path,
+        metavar="JSON",
+        help="measure nothing: make the report and plots of an earlier result",
+    )
     add(
         "--venv",
         type=Path,
@@ -75,101 +115,218 @@ def parser():
         help="the servers' environment, made if missing; default .venv-compare",
     )
     add("--upgrade", action="store_true", help="install the newest of everything")
-    add("--server-core", type=int, default=0, metavar="N", help="default 0")
+    add(
+        "--no-install",
+        dest="install",
+        action="store_false",
+        help="use the environment, and this interpreter, as they are",
+    )
+    add(
+        "--patience",
+        type=int,
+        default=120,
+        metavar="SECONDS",
+        help="how long to wait for a quiet machine before the start; default 120",
+    )
+    add(
+        "--server-cores",
+        type=cores,
+        default=(0,),
+        metavar="N[,N]",
+        help="default 0; a second core is for a second worker",
+    )
     add("--load-core", type=int, default=1, metavar="N", help="default 1")
     return result
 
 
+def options_of(arguments):
+    """The options; --quick sets what was not given."""
+    options = parser().parse_args(arguments)
+    if options.quick:
+        more = [f"--{name}={value}" for name, value in QUICK.items()]
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        options = parser().parse_args([*more, *given])
+    return options
+
+
 def check_machine(options):
     """Raise SystemExit, with a sentence, where the machine cannot do it."""
-    for tool, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+    needed = (("wrk", "wrk"), ("taskset", "util-linux"), ("openssl", "openssl"))
+    for tool, package in needed:
         if not shutil.which(tool):
             raise SystemExit(f"{tool} is not installed (Debian: {package})")
-    cores = {options.server_core, options.load_core}
-    if len(cores) < 2 or not cores <= os.sched_getaffinity(0):
-        raise SystemExit("two different cores are needed that this process may use")
+    used = {*options.server_cores, options.load_core}
+    free = os.sched_getaffinity(0)
+    if options.load_core in options.server_cores or not used <= free:
+        raise SystemExit(
+            f"the load needs a core of its own, and this process may use {sorted(free)}"
+        )
 
 
-def progress(text):
-    """One line of progress."""
-    print(text, file=sys.stderr, flush=True)
+def enter(environment, options):
+    """Go on in the environment's interpreter, with what the command itself needs."""
+    python = environment.bin_dir / "python"
+    if not options.install or Path(sys.prefix) == environment.directory:
+        return
+    environment.install_tools()
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    arguments = [python, "-m", "bench.compare", *sys.argv[1:]]
+    os.execve(python, list(map(str, arguments)), variables)
 
 
-def install(servers, environment, upgrade):
-    """Install the servers; those that cannot be are named and left out.
+def install(servers, environment, options, display):
+    """(the servers that are installed, {name of another: why it is left out}).
 
-    Without fastserve there is nothing to compare: InstallFailed is raised then.
+    Raises InstallFailed without fastserve: there is nothing to compare then.
     """
-    installed = []
+    installed, left_out = [], {}
     for server in servers:
-        progress(f"installing {server.name}")
-        try:
-            environment.install(server, upgrade)
-        except InstallFailed as error:
-            if not server.requirements:
-                raise
-            progress(f"left out: {server.name}\n{error}")
-            continue
+        if options.install or server.program:
+            display.line(f"installing {server.name}")
+            try:
+                environment.install(server, options.upgrade)
+            except InstallFailed as error:
+                if server.name == "fastserve":
+                    raise
+                display.line(f"left out: {server.name}: {error}")
+                left_out[server.name] = str(error)
+                continue
         installed.append(server)
-    return installed
+    return installed, left_out
 
 
-def print_commands(servers, workloads, settings):
-    """The command line of each server, as it is for the first workload."""
-    for server in servers:
-        argv = server.argv(settings.bin_dir, workloads[0], 8000)
-        print(f"{server.name}: {shlex.join(argv).replace(f'{ROOT}/', '')}")
-        if server.idle:
-            print(f"    while connections idle: {shlex.join(server.idle)}")
-    print(flush=True)
+def command_lines(servers, settings):
+    """Each server's command line for its first workload, paths shortened."""
+    lines = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for server in servers:
+            for workload in WORKLOADS:
+                if server in rounds.takers(workload, servers):
+                    break
+            argv = server.command(launch(workload, settings, 8000, Path(scratch)))
+            text = shlex.join(argv).replace(f"{ROOT}/", "").replace(scratch, "TMP")
+            lines[server.name] = text
+    return lines
 
 
-def measure(options, environment, servers):
-    """Measure and print; returns the results in order."""
-    settings = rounds.Settings(
-        environment.bin_dir,
-        options.rounds,
-        options.seconds,
-        options.server_core,
-        options.load_core,
-    )
-    date = datetime.datetime.now(datetime.UTC).isoformat(" ", "minutes")
-    machine = describe_machine((options.server_core, options.load_core))
-    versions = environment.versions()
-    print(report.header(machine, versions, settings, date), end="\n\n")
-    print_commands(servers, options.only, settings)
+def first_page(options, environment, servers, left_out, settings, not_quiet):
+    """The document before anything is measured."""
+    load = f"load from core {settings.load_core}"
+    used = ", ".join(map(str, settings.server_cores))
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "format": document.FORMAT,
+        "date": now.isoformat(" ", "minutes"),
+        "machine": describe_machine((options.server_cores[0], options.load_core)),
+        "versions": environment.versions(),
+        "command": shlex.join(["python", "-m", "bench.compare", *sys.argv[1:]]),
+        "rounds": f"{settings.rounds} of {settings.seconds} s, a fresh server in each"
+        f" (core {used}), {load}",
+        "not_quiet": not_quiet,
+        "commands": command_lines(servers, settings),
+        "left_out": left_out,
+        "workloads": {},
+        "constant_rate": {},
+    }
+
+
+def count_samples(options, servers):
+    """How many samples the whole takes."""
+    chosen = list(options.only)
+    if options.constant_rate:
+        chosen += [workload for workload in options.only if workload.rate]
+    return options.rounds * sum(len(rounds.takers(w, servers)) for w in chosen)
+
+
+def measure(options, servers, settings, page, display):
+    """Fill the document, a workload at a time, and show each."""
+    display.expect(count_samples(options, servers))
     results = []
     for workload in options.only:
-        results.append(rounds.run(workload, servers, settings, progress))
-        print(report.render(results[-1]), end="\n\n", flush=True)
-        if options.json:
-            write_json(options.json, date, machine, versions, results)
-    print(report.LEGEND)
-    return results
+        result = rounds.run(workload, servers, settings, display.sample)
+        results.append(result)
+        found = document.entry(result, workload.kind, page["not_quiet"])
+        page["workloads"][workload.name] = found
+        keep(options, page)
+        display.entry(found)
+    for result in results if options.constant_rate else ():
+        if not result.workload.rate:
+            continue
+        found = rate.table(result, servers, settings, display.sample, page["not_quiet"])
+        if found:
+            page["constant_rate"][result.workload.name] = found
+            keep(options, page)
+            display.entry(found)
 
 
-def write_json(path, date, machine, versions, results):
-    """All that is known so far; written after each workload."""
-    document = {
-        "date": date,
-        "machine": machine,
-        "versions": versions,
-        "workloads": {r.workload.name: report.as_dict(r) for r in results},
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def keep(options, page):
+    """Write what is known so far."""
+    if options.json:
+        document.write(options.json, page)
+
+
+def publish(options, page, display):
+    """Everything that is made of a document."""
+    from . import report
+
+    display.say(report.summary(page["workloads"]))
+    if options.markdown:
+        options.markdown.write_text(report.markdown(page))
+    if options.plots:
+        from . import plots
+
+        for path in plots.draw(page, options.plots):
+            display.line(f"drawn: {path}")
+
+
+def tables(page):
+    """The entries of both kinds."""
+    return [*page["workloads"].values(), *page["constant_rate"].values()]
+
+
+def run(options, environment):
+    """Install, wait for quiet, measure, publish; the exit code."""
+    from .terminal import Display
+
+    display = Display()
+    if options.render:
+        publish(options, document.read(options.render), display)
+        return 0
+    raise_file_limit()
+    os.sched_setaffinity(0, {options.load_core})
+    try:
+        servers, left_out = install(options.servers, environment, options, display)
+    except InstallFailed as error:
+        raise SystemExit(f"fastserve could not be installed:\n{error}") from None
+    with tempfile.TemporaryDirectory() as folder, display:
+        settings = rounds.Settings(
+            environment.bin_dir,
+            options.rounds,
+            options.seconds,
+            options.server_cores,
+            options.load_core,
+            make_certificate(Path(folder)),
+        )
+        used = (*options.server_cores, options.load_core)
+        not_quiet = quiet.wait(used, options.patience, display.line)
+        page = first_page(options, environment, servers, left_out, settings, not_quiet)
+        measure(options, servers, settings, page, display)
+    publish(options, page, display)
+    return 1 if any("fastserve" in e["failures"] for e in tables(page)) else 0
 
 
 def main(arguments=None):
-    """Run the command; returns the exit code: 1 when a server failed."""
-    options = parser().parse_args(arguments)
-    check_machine(options)
+    """Run the command; returns the exit code: 1 when fastserve failed."""
+    options = options_of(arguments)
+    if not options.render:
+        check_machine(options)
     # A SIGTERM unwinds the stack, so that every server is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    os.sched_setaffinity(0, {options.load_core})
     environment = Environment(options.venv)
     try:
-        servers = install(options.servers, environment, options.upgrade)
+        enter(environment, options)
     except InstallFailed as error:
-        raise SystemExit(f"fastserve could not be installed:\n{error}") from None
-    results = measure(options, environment, servers)
-    return 1 if any(result.failures for result in results) else 0
+        raise SystemExit(
+            f"rich and matplotlib could not be installed:\n{error}"
+        ) from None
+    return run(options, environment)

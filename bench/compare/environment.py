@@ -1,20 +1,22 @@
-"""The virtual environment that holds the servers under test.
+"""The virtual environment that holds the servers under test, and the command's needs.
 
 The command makes it, so that a comparison never depends on what the developer has
 installed. Index and proxy come from pip's own configuration. fastserve is installed
-from the checkout, as a user would, and again whenever its sources have changed.
+from the checkout, as a user would, and again whenever its sources have changed. rich
+and matplotlib are for the report: no server imports them.
 """
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import venv
 from pathlib import Path
 
-from .servers import clean_environment
+from .process import clean_environment
+from .servers import Certificate, find_program
 
 ROOT = Path(__file__).parents[2]
 COMMON = ("fastapi",)
@@ -23,17 +25,18 @@ TEXTS = ("README.md", "LICENSE", "MANIFEST.in")  # a build reads them too
 BUILT = ("*.so", "*.pyd", "*.o", "__pycache__")
 STAMP = "fastserve.stamp"  # the fingerprint that was installed last
 
+TOOLS = ("rich", "matplotlib")  # what the command itself needs
+
 VERSIONS = """
-import importlib.metadata, json, platform, sys
+import importlib.metadata, json, platform
 found = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
-names = sys.argv[1:]
-versions = {name: found[name] for name in names if name in found}
-print(json.dumps({platform.python_implementation(): platform.python_version()}
-                 | versions))
+print(json.dumps({platform.python_implementation(): platform.python_version()} | found))
 """
-REPORTED = (
-    "fastserve-asgi", "uvicorn", "httptools", "websockets", "uvloop", "picows",
-    "peregrine-server", "fastapi", "starlette", "pydantic",
+REPORTED = (  # distributions that the figures depend on, servers first
+    "fastserve-asgi", "uvicorn", "granian", "hypercorn", "h2corn", "peregrine-server",
+    "gunicorn", "gunicorn_h1c", "daphne", "m0serve", "saltare", "socketify",
+    "fastpysgi", "uvloop", "httptools", "h11", "websockets", "picows", "fastapi",
+    "starlette", "pydantic",
 )  # fmt: skip
 
 
@@ -85,12 +88,22 @@ class Environment:
             raise InstallFailed(output[-2000:])
 
     def install(self, server, again=False):
-        """Install what a server needs, if it is missing, stale or wanted `again`."""
-        if server.requirements:
+        """Install what a server needs, if it is missing, stale or wanted `again`.
+
+        Raises InstallFailed, also where a program is missing that pip cannot install.
+        """
+        if server.program:
+            if not shutil.which(find_program(server.program)):
+                raise InstallFailed(f"{server.program} is not installed")
+        elif server.requirements:
             more = ["--upgrade"] if again else []
             self.pip("install", "-q", *more, *COMMON, *server.requirements)
         else:
             self.install_checkout(again)
+
+    def install_tools(self):
+        """Install what the command itself needs."""
+        self.pip("install", "-q", *TOOLS)
 
     def install_checkout(self, again):
         """Install fastserve unless these very sources are installed already."""
@@ -106,10 +119,10 @@ class Environment:
 
     def versions(self):
         """Versions by distribution name, the interpreter's first."""
-        output = subprocess.check_output(
-            [self.bin_dir / "python", "-c", VERSIONS, *REPORTED], text=True, cwd="/"
-        )
-        return json.loads(output)
+        argv = [self.bin_dir / "python", "-c", VERSIONS]
+        found = json.loads(subprocess.check_output(argv, text=True, cwd="/"))
+        implementation = next(iter(found))
+        return {n: found[n] for n in (implementation, *REPORTED) if n in found}
 
 
 def describe_machine(cores):
@@ -117,6 +130,7 @@ def describe_machine(cores):
 
     `cores` are the two that are measured on.
     """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     uname = Path("/proc/version").read_text().split()
     models = [
         line.partition(":")[2].strip()
@@ -127,8 +141,10 @@ def describe_machine(cores):
         "processor": models[0] if models else "unknown",
         "cores": str(len(models)) + sharing(*cores),
         "kernel": " ".join(uname[:3:2]),
-        "wrk": wrk_version(),
-        "command": " ".join(["python -m bench.compare", *sys.argv[1:]]),
+        "memory": f"{memory >> 20} MiB",
+        "wrk": first_words("wrk", "--version"),
+        "nginx": first_words(find_program("nginx"), "-v"),
+        "openssl": first_words("openssl", "version"),
     }
 
 
@@ -146,7 +162,26 @@ def sharing(core, other):
     return f" ({core} and {other} share one physical core)" if other in numbers else ""
 
 
-def wrk_version():
-    """The first line that wrk prints for its version."""
-    result = subprocess.run(["wrk", "--version"], capture_output=True, text=True)
+def first_words(*argv):
+    """What a program prints first for its version; "not installed" without it."""
+    try:
+        result = subprocess.run(argv, capture_output=True, text=True)
+    except OSError:
+        return "not installed"
     return (result.stdout + result.stderr).split("Copyright")[0].strip()
+
+
+def make_certificate(directory):
+    """A self-signed certificate, ECDSA P-256, in `directory`; with its key, PKCS #8."""
+    made = Certificate(str(directory / "cert.pem"), str(directory / "key.pem"))
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2",
+            "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-out", made.chain, "-keyout", made.key,
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return made

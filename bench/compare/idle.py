@@ -5,17 +5,16 @@ whole is divided by their number; what the kernel keeps for a socket is not in i
 """
 
 import resource
-import socket
 import time
 from contextlib import ExitStack
 
 from . import procfs
-from .answers import WrongAnswer, check, read_answer, request_bytes
-from .servers import FILES, free_port, running, wait_until_listening
+from .answers import WrongAnswer, check, connect, read_answer, request_bytes
+from .process import serving
+from .servers import FILES
 from .window import Window
 
 SILENCE = 3.0  # seconds; what a server drops after a while may go
-SOCKET_LIMIT = 10  # seconds for one answer
 
 
 def raise_file_limit():
@@ -32,12 +31,6 @@ def raise_file_limit():
         raise SystemExit(f"idle connections need `ulimit -n {FILES}`") from None
 
 
-def connect(stack, port):
-    """A connection that is closed with the stack."""
-    address = ("127.0.0.1", port)
-    return stack.enter_context(socket.create_connection(address, SOCKET_LIMIT))
-
-
 def ask(connection, request):
     """Send a request and read its answer, leaving the connection open."""
     connection.sendall(request)
@@ -50,21 +43,22 @@ def ask(connection, request):
 def measure(server, workload, settings):
     """One round: bytes a connection, by PSS and by private pages."""
     raise_file_limit()
-    port = free_port()
-    argv = server.argv(settings.bin_dir, workload, port)
-    with running(argv, settings.server_core) as process, ExitStack() as stack:
-        wait_until_listening(process, port)
+    with serving(server, workload, settings) as served, ExitStack() as stack:
+        pid, port = served.process.pid, served.port
         for _ in range(100):  # caches and pools that a first request fills
             check(workload, port)
         time.sleep(SILENCE)
-        window = Window(process.pid, settings.server_core, settings.load_core)
-        before = tree_memory(process.pid)
+        window = Window(pid, workload, settings)
+        before = tree_memory(pid)
         request = request_bytes(workload, port)
-        held = [connect(stack, port) for _ in range(workload.connections)]
+        held = [
+            stack.enter_context(connect(workload, port))
+            for _ in range(workload.connections)
+        ]
         for connection in held:
             ask(connection, request)
         time.sleep(SILENCE)
-        after = tree_memory(process.pid)
+        after = tree_memory(pid)
         usage = window.stop()
         for connection in held[::100]:  # they were held indeed
             ask(connection, request)

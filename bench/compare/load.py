@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from .answers import WrongAnswer, check
-from .servers import free_port, pinned, running, wait_until_listening
+from .process import pinned, serving
+from .samples import record
 from .window import Window
 
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -20,10 +21,12 @@ def wrk(workload, port, seconds, core):
 
     Raises WrongAnswer when wrk fails or prints no figures.
     """
+    scheme = "https" if workload.tls else "http"
     argv = ["wrk", "-t1", f"-c{workload.connections}", f"-d{seconds}s", "--timeout=10s"]
     argv += [f"-H{name}: {value}" for name, value in workload.headers]
-    argv += [f"-s{SCRIPT}", f"http://127.0.0.1:{port}{workload.path}", "--"]
+    argv += [f"-s{SCRIPT}", f"{scheme}://127.0.0.1:{port}/", "--"]
     argv += [workload.method, str(workload.body_size), str(workload.depth)]
+    argv += [workload.path]
     result = subprocess.run(
         pinned(core, argv), capture_output=True, text=True, timeout=seconds + 30
     )
@@ -35,17 +38,13 @@ def wrk(workload, port, seconds, core):
 
 def measure(server, workload, settings):
     """One round: a dict with the figures of one server on one workload."""
-    port = free_port()
-    argv = server.argv(settings.bin_dir, workload, port)
-    with running(argv, settings.server_core) as process:
-        wait_until_listening(process, port)
-        check(workload, port)
-        wrk(workload, port, WARM_UP, settings.load_core)
-        window = Window(process.pid, settings.server_core, settings.load_core)
-        figures = wrk(workload, port, settings.seconds, settings.load_core)
+    with serving(server, workload, settings) as served:
+        check(workload, served.port)
+        wrk(workload, served.port, WARM_UP, settings.load_core)
+        window = Window(served.process.pid, workload, settings)
+        figures = wrk(workload, served.port, settings.seconds, settings.load_core)
         usage = window.stop()
-        if process.poll() is not None:
-            raise WrongAnswer(f"the server ended with code {process.returncode}")
+        served.must_live()
     return sample(workload, figures, usage)
 
 
@@ -56,13 +55,11 @@ def sample(workload, figures, usage):
         raise WrongAnswer(f"no request was answered: {figures}")
     if figures["bytes"] < requests * len(workload.answer):
         raise WrongAnswer("the answers under load were shorter than the one checked")
-    latency = figures["latency_us"]
-    return {
-        "value": usage.server_cpu * 1e6 / requests,
-        "rate": requests * 1e6 / figures["microseconds"],
-        "requests": requests,
-        "errors": {k: v for k, v in figures["errors"].items() if v},
+    return record(
+        usage,
+        requests,
+        figures["microseconds"] / 1e6,
         # wrk does not time pipelined answers.
-        "latency_us": latency if workload.depth == 1 else None,
-        "usage": usage.as_dict(),
-    }
+        figures["latency_us"] if workload.depth == 1 else None,
+        {kind: count for kind, count in figures["errors"].items() if count},
+    )

@@ -7,6 +7,7 @@ a second or more.
 
 import gzip
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -139,3 +140,21 @@ def memory(pids):
             elif line.startswith("Private_"):
                 private += int(line.split()[1]) * 1024
     return Memory(pss, private)
+
+
+def peak_memory(pids):
+    """The most memory, in bytes, that the processes `pids` have had together.
+
+    PSS now, and for each process what its resident set has been above what it is: a
+    page that several share counts once, and peaks at different times are added.
+    """
+    total = 0
+    for pid in pids:
+        try:
+            total += memory({pid}).pss
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        kib = dict(re.findall(r"^(VmHWM|VmRSS):\s+(\d+) kB$", status, re.M))
+        total += (int(kib.get("VmHWM", 0)) - int(kib.get("VmRSS", 0))) * 1024
+    return total

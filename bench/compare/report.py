@@ -1,106 +1,88 @@
-"""Makes tables and JSON of the results; it measures nothing.
+"""Makes Markdown of a document (document.py); it measures and computes nothing."""
 
-Every figure is a median over the rounds; a ratio is the median of the ratios within
-each round, never the ratio of two medians.
-"""
-
-import statistics
-
-BUSY = 0.95  # below this share of its core, the server was not the limit
-
-COLUMNS = {
-    "load": ("CPU us/request", "requests/s"),
-    "idle": ("bytes/connection (PSS)", "private"),
-    "start": ("ms to first answer", "ms to import"),
-    "websocket": ("CPU us/message", "messages/s"),
-    "websocket-idle": ("bytes/connection (PSS)", "beyond the application's"),
-}
-DETAIL = {
-    "load": "rate",
-    "idle": "private",
-    "start": "import",
-    "websocket": "rate",
-    "websocket-idle": "beyond",
-}
-LOADS = ("load", "websocket")  # kinds that a client keeps busy
+from .document import KINDS
 
 LEGEND = """\
-CPU of the server's whole process tree; [low-high] over the rounds.
-of ceiling: the ceiling's figure divided by the server's (1.00 is the ceiling).
-x fastserve: the server's figure divided by fastserve's, both of one round.
+CPU time is that of the server's whole process tree; low-high over the rounds.
+of ceiling: the ceiling's figure divided by the server's, paired by round; 1.00 is the
+ceiling. x fastserve: the server's figure divided by fastserve's, paired by round.
 kernel: the share of the CPU time that the server spent in the kernel.
-c: client-bound, the server's core was under 95 % busy: judge by CPU alone.
-n2/5: in 2 of 5 rounds the machine was not quiet. e: errors under load."""
-
-
-def median_of(samples, key):
-    """The median of one figure."""
-    return statistics.median(sample[key] for sample in samples)
-
-
-def paired_ratio(samples, others):
-    """The median of sample / other within each round; None without pairs."""
-    if not samples or len(samples) != len(others):
-        return None
-    pairs = zip(samples, others, strict=True)
-    return statistics.median(a["value"] / b["value"] for a, b in pairs)
-
-
-def marks(kind, samples):
-    """The letters that LEGEND explains."""
-    usages = [sample["usage"] for sample in samples]
-    found = []
-    if kind in LOADS and statistics.median(u["busy"] for u in usages) < BUSY:
-        found.append("c")
-    loud = sum(not usage["quiet"] for usage in usages)
-    if loud and "idle" not in kind:  # memory does not depend on who else runs
-        found.append(f"n{loud}/{len(usages)}")
-    if any(sample.get("errors") for sample in samples):
-        found.append("e")
-    return " ".join(found)
-
-
-def kernel_share(samples):
-    """The median of the share of CPU time spent in the kernel, in percent."""
-    usages = [sample["usage"] for sample in samples]
-    shares = [u["server_system"] / (u["server_cpu"] or 1) for u in usages]
-    return f"{statistics.median(shares):.0%}"
+peak: the most memory that the process tree had, at the end of the round.
+c: client-bound, the server's cores were under 95 % busy: judge by CPU alone.
+n2/5: in 2 of 5 rounds the machine was not quiet. e: errors under load.
+p50, p99 and p99.9 of a closed loop are no latencies that users see: for those look at
+the tables at a constant rate."""
 
 
 def number(value):
-    """Three or more significant digits, thousands with commas."""
+    """Three or more significant digits, thousands with commas; "-" for nothing."""
     if value is None:
         return "-"
-    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def row(result, name):
-    """One server's cells on one workload."""
-    samples = result.samples[name]
-    if not samples:
-        return [name, "failed", "", "", "", "", "", ""]
-    kind = result.workload.kind
-    values = [sample["value"] for sample in samples]
-    fastserve = result.samples.get("fastserve", [])
-    ceiling = result.samples.get("ceiling", [])
-    return [
+def time(microseconds):
+    """Microseconds or milliseconds, with the unit."""
+    if microseconds is None:
+        return "-"
+    if microseconds < 1000:
+        return f"{microseconds:.0f} us"
+    return f"{number(microseconds / 1000)} ms"
+
+
+def mebibytes(count):
+    """Bytes as MiB."""
+    return "-" if count is None else f"{count / 1048576:.0f}"
+
+
+def percent(share):
+    """A share as a whole percentage."""
+    return "-" if share is None else f"{share:.0%}"
+
+
+def head(kind):
+    """The column titles of a kind of workload."""
+    names = KINDS[kind]
+    titles = ["server", names.value, "low-high", names.detail]
+    if names.timed:
+        titles += ["p50", "p99", "p99.9", "peak MiB", "kernel"]
+    return [*titles, "of ceiling", "x fastserve", "marks"]
+
+
+def row(kind, name, found):
+    """The cells of one server."""
+    cells = [
         name,
-        number(statistics.median(values)),
-        f"[{number(min(values))}-{number(max(values))}]",
-        number(median_of(samples, DETAIL[kind])),
-        kernel_share(samples) if kind in LOADS else "-",
-        number(paired_ratio(ceiling, samples)),
-        number(paired_ratio(samples, fastserve)),
-        marks(kind, samples),
+        number(found["value"]),
+        f"{number(found['low'])}-{number(found['high'])}",
+        number(found["detail"]),
     ]
+    if KINDS[kind].timed:
+        cells += [time(found[key]) for key in ("p50", "p99", "p999")]
+        cells += [mebibytes(found["peak"]), percent(found["kernel"])]
+    ratios = [number(found["of_ceiling"]), number(found["to_fastserve"])]
+    return [*cells, *ratios, found["marks"]]
 
 
-def table(rows):
+def rows(entry):
+    """The cells of all servers, the cheapest first."""
+    ranked = sorted(entry["servers"].items(), key=lambda item: item[1]["value"])
+    return [row(entry["kind"], name, found) for name, found in ranked]
+
+
+def notes(entry):
+    """A line for each server that has no row."""
+    lines = [f"left out: {n}: {why}" for n, why in entry["left_out"].items()]
+    for name, why in entry["failures"].items():
+        lines.append(f"failed: {name}: {why.splitlines()[0]}")
+    return lines
+
+
+def table(cells):
     """Rows of cells as aligned lines of a Markdown table; the first is its head."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [line(row, widths) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rule = [":" + "-" * (widths[0] - 1)] + ["-" * (w - 1) + ":" for w in widths[1:]]
-    return "\n".join([lines[0], line(rule, widths), *lines[1:]])
+    return "\n".join(line(row, widths) for row in [cells[0], rule, *cells[1:]])
 
 
 def line(cells, widths):
@@ -110,52 +92,61 @@ def line(cells, widths):
     return "| " + " | ".join(parts) + " |"
 
 
-def render(result):
-    """One workload as a heading and a table."""
-    value, detail = COLUMNS[result.workload.kind]
-    head = ["server", value, "spread", detail, "kernel"]
-    head += ["of ceiling", "x fastserve", "marks"]
-    rows = [row(result, name) for name in result.samples]
-    text = f"### {result.workload.title}\n\n{table([head, *rows])}"
-    for name, reason in result.failures.items():
-        text += f"\n\n{name} failed: {reason.splitlines()[0]}"
-    return text
+def section(entry):
+    """One workload: heading, verdict, table, and who is missing."""
+    parts = [f"#### {entry['title']}", entry["verdict"]["text"]]
+    if entry["servers"]:
+        parts.append(table([head(entry["kind"]), *rows(entry)]))
+    parts += notes(entry)
+    return "\n\n".join(parts)
 
 
-def header(machine, versions, settings, date):
+def summary(entries):
+    """One line a workload: fastserve's place, and the best rival's ratio."""
+    cells = [["workload", "fastserve", "best rival", "its figure / fastserve's"]]
+    for name, entry in entries.items():
+        verdict = entry["verdict"]
+        place = verdict["place"].replace("none", "no verdict")
+        ratio = number(verdict["ratio"])
+        cells.append([name, place, verdict["rival"] or "-", ratio])
+    return table(cells)
+
+
+def header(document):
     """What was measured, with what and how."""
-    lines = [f"{name}: {value}" for name, value in machine.items()]
-    lines.append("versions: " + ", ".join(f"{n} {v}" for n, v in versions.items()))
-    lines.append(
-        f"rounds: {settings.rounds} of {settings.seconds} s, a fresh server in each"
-        f" (core {settings.server_core}), load from core {settings.load_core}"
-    )
-    lines.append(f"date: {date}")
+    facts = dict(document["machine"])
+    facts["versions"] = ", ".join(f"{n} {v}" for n, v in document["versions"].items())
+    facts["command"] = f"`{document['command']}`"
+    facts["rounds"] = document["rounds"]
+    facts["date"] = document["date"]
+    facts["quiet"] = document["not_quiet"] or "yes, before the first round"
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+
+
+def command_lines(document):
+    """Each server's command line, and who was left out altogether."""
+    lines = [f"- {name}: `{text}`" for name, text in document["commands"].items()]
+    lines += [
+        f"- left out: {name}: {why.splitlines()[-1]}"
+        for name, why in document["left_out"].items()
+    ]
     return "\n".join(lines)
 
 
-def as_dict(result):
-    """For JSON: every sample, and the medians of the table."""
-    return {
-        "title": result.workload.title,
-        "kind": result.workload.kind,
-        "unit": COLUMNS[result.workload.kind][0],
-        "servers": {
-            name: summary(result, name) | {"samples": samples}
-            for name, samples in result.samples.items()
-        },
-        "failures": result.failures,
-    }
+def markdown(document):
+    """The whole report."""
+    parts = [header(document), command_lines(document), LEGEND]
+    if document["workloads"]:
+        parts += ["### Summary", summary(document["workloads"])]
+        parts += ["### Workloads", *map(section, document["workloads"].values())]
+    if document["constant_rate"]:
+        parts += [RATE_HEADING, RATE_LEGEND]
+        parts += map(section, document["constant_rate"].values())
+    return "\n\n".join(parts) + "\n"
 
 
-def summary(result, name):
-    """The medians of one server as numbers."""
-    samples = result.samples[name]
-    if not samples:
-        return {}
-    return {
-        "median": median_of(samples, "value"),
-        "of_ceiling": paired_ratio(result.samples.get("ceiling", []), samples),
-        "to_fastserve": paired_ratio(samples, result.samples.get("fastserve", [])),
-        "marks": marks(result.workload.kind, samples),
-    }
+RATE_HEADING = "### Latency at a constant rate"
+RATE_LEGEND = """\
+Each server gets the same number of requests a second, 70 % of what the slowest of them
+managed above. A request's time runs from when it was due, not from when the client came
+to send it, so that a server which stalls is charged for all whom it kept waiting."""

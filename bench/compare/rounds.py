@@ -7,11 +7,15 @@ one round a pair that may be divided.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import idle, load, start, websocket, websocket_idle
-from .servers import ServerFailed
+from . import handshake, idle, load, sse, start, upload, websocket, websocket_idle
+from .process import ServerFailed
+from .servers import Certificate, LeftOut
 
 MEASURE = {
     "load": load.measure,
+    "upload": upload.measure,
+    "handshake": handshake.measure,
+    "sse": sse.measure,
     "idle": idle.measure,
     "start": start.measure,
     "websocket": websocket.measure,
@@ -26,39 +30,61 @@ class Settings:
     bin_dir: Path
     rounds: int
     seconds: int
-    server_core: int
+    server_cores: tuple[int, ...]
     load_core: int
+    certificate: Certificate
+
+    def cores_of(self, workload):
+        """The cores that a server runs on: one a worker, as far as there are."""
+        return self.server_cores[: workload.workers]
 
 
 @dataclass
 class Result:
-    """All samples of one workload."""
+    """All samples of one workload; in each, `round` tells which belong together."""
 
     workload: object
     samples: dict = field(default_factory=dict)  # server name: a sample a round
     failures: dict = field(default_factory=dict)  # server name: why it has none
+    left_out: dict = field(default_factory=dict)  # server name: what it cannot do
 
 
-def run(workload, servers, settings, progress):
-    """Measure one workload on all servers; `progress` gets a line a sample."""
-    takers = [s for s in servers if s.name != "ceiling" or workload.ceiling]
-    result = Result(workload, {server.name: [] for server in takers})
+def takers(workload, servers):
+    """The servers that a workload is for: of the limits, those that can answer it."""
+    return [s for s in servers if not s.is_limit or s.name in workload.limits]
+
+
+def run(workload, servers, settings, progress, measure=None):
+    """Measure one workload on all servers; `progress` gets a line a sample.
+
+    `measure` is what measures one round, the workload's own if it is None.
+    """
+    measure = measure or MEASURE[workload.kind]
+    chosen = takers(workload, servers)
+    result = Result(workload, {server.name: [] for server in chosen})
     for number in range(settings.rounds):
-        order = takers if number % 2 == 0 else takers[::-1]
-        for server in order:
-            if server.name in result.failures:
+        for server in chosen if number % 2 == 0 else chosen[::-1]:
+            if server.name not in result.samples:
                 continue
             head = f"{workload.name} {number + 1}/{settings.rounds} {server.name}"
             try:
-                sample = MEASURE[workload.kind](server, workload, settings)
+                sample = measure(server, workload, settings)
+            except LeftOut as reason:
+                progress(f"{head}: left out: {reason}")
+                drop(result, server.name, result.left_out, reason)
             except ServerFailed as error:
-                result.failures[server.name] = str(error)
-                result.samples[server.name] = []
                 progress(f"{head}: failed: {error}")
-                continue
-            result.samples[server.name].append(sample)
-            progress(f"{head}: {describe(sample)}")
+                drop(result, server.name, result.failures, error)
+            else:
+                result.samples[server.name].append(sample | {"round": number})
+                progress(f"{head}: {describe(sample)}")
     return result
+
+
+def drop(result, name, reasons, reason):
+    """Take a server out of a result: what it has is not compared."""
+    del result.samples[name]
+    reasons[name] = str(reason)
 
 
 def describe(sample):

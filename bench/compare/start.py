@@ -10,18 +10,23 @@ import subprocess
 import time
 
 from .answers import check
-from .servers import clean_environment, free_port, pinned, running, wait_until_listening
+from .process import clean_environment, pinned, serving
 from .window import Window
 
 STARTS = 5  # a round is the median of so many
 
 
 def import_seconds(server, settings):
-    """Wall time of an interpreter that imports the server's module and ends."""
+    """Wall time of an interpreter that imports the server's module and ends.
+
+    None for a server that is no Python module.
+    """
+    if not server.module:
+        return None
     argv = [f"{settings.bin_dir}/python", "-c", f"import {server.module}"]
     started = time.monotonic()
     subprocess.run(
-        pinned(settings.server_core, argv),
+        pinned(settings.server_cores[0], argv),
         check=True,
         cwd="/",
         env=clean_environment(),
@@ -31,22 +36,19 @@ def import_seconds(server, settings):
 
 def start_seconds(server, workload, settings):
     """Wall time from no process to a checked first answer."""
-    port = free_port()
-    argv = server.argv(settings.bin_dir, workload, port)
     started = time.monotonic()
-    with running(argv, settings.server_core) as process:
-        wait_until_listening(process, port)
-        check(workload, port)
+    with serving(server, workload, settings) as served:
+        check(workload, served.port)
         return time.monotonic() - started
 
 
 def measure(server, workload, settings):
     """One round: medians of STARTS imports and STARTS starts."""
-    window = Window(os.getpid(), settings.server_core, settings.load_core)
+    window = Window(os.getpid(), workload, settings)
     imports = [import_seconds(server, settings) for _ in range(STARTS)]
     starts = [start_seconds(server, workload, settings) for _ in range(STARTS)]
     return {
         "value": statistics.median(starts) * 1000,
-        "import": statistics.median(imports) * 1000,
+        "import": statistics.median(imports) * 1000 if server.module else None,
         "usage": window.stop().as_dict(),
     }

@@ -8,22 +8,21 @@ opcode, length, bytes, and for a compressed one what it inflates to.
 
 import base64
 import hashlib
-import json
-import os
 import random
 import socket
 import struct
-import subprocess
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .answers import WrongAnswer, read_exactly, read_fields
-from .servers import clean_environment, free_port, pinned, running, wait_until_listening
+from .answers import SOCKET_LIMIT, WrongAnswer, read_exactly, read_fields
+from .process import serving
+from .programs import Client
+from .samples import record
 from .window import Window
+from .work import Work
 
 SOURCE = Path(__file__).with_name("ws_load.c")
-SOCKET_LIMIT = 10  # seconds for one answer
 KEY = base64.b64encode(b"the sample nonce")
 ACCEPT_SALT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MASK = b"\x37\xfa\x21\x3d"
@@ -34,19 +33,15 @@ NO_CONTEXT = (
 )
 
 
-@dataclass(frozen=True)
-class WebSocketWorkload:
-    """One row of the comparison for each server."""
+@dataclass(frozen=True, kw_only=True)
+class WebSocketWorkload(Work):
+    """Messages on WebSockets."""
 
-    name: str
-    title: str
     size: int  # bytes of a message, before it is compressed
-    connections: int = 64
     app: str = "websocket_apps:echo"
     kind: str = "websocket"
     binary: bool = False
     offer: str = ""  # permessage-deflate as the client offers it, or nothing
-    ceiling: bool = False  # whether the ceiling can do it
     speaks: bool = False  # an idle connection has echoed the message before
 
     @property
@@ -70,75 +65,82 @@ class WebSocketWorkload:
         return (BINARY if self.binary else TEXT) | (RSV1 if self.offer else 0)
 
 
+CEILING = ("ceiling",)
 WEBSOCKET_WORKLOADS = (
     WebSocketWorkload(
-        "ws-16", "WebSocket echo of 16 B, 64 connections", 16, ceiling=True
+        name="ws-16",
+        title="WebSocket echo of 16 B, 64 connections",
+        size=16,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-1k", "WebSocket echo of 1 KB, 64 connections", 1024, ceiling=True
+        name="ws-1k",
+        title="WebSocket echo of 1 KB, 64 connections",
+        size=1024,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-64k",
-        "WebSocket echo of 64 KiB, binary, 16 connections",
-        64 * 1024,
+        name="ws-64k",
+        title="WebSocket echo of 64 KiB, binary, 16 connections",
+        size=64 * 1024,
         connections=16,
         binary=True,
-        ceiling=True,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-1m",
-        "WebSocket echo of 1 MiB, binary, 16 connections",
-        1024 * 1024,
+        name="ws-1m",
+        title="WebSocket echo of 1 MiB, binary, 16 connections",
+        size=1024 * 1024,
         connections=16,
         binary=True,
-        ceiling=True,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-256",
-        "WebSocket echo of 16 B, 256 connections",
-        16,
+        name="ws-256",
+        title="WebSocket echo of 16 B, 256 connections",
+        size=16,
         connections=256,
-        ceiling=True,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-broadcast",
-        "WebSocket broadcast of 16 B to 1,000 connections, by delivery",
-        16,
+        name="ws-broadcast",
+        title="WebSocket broadcast of 16 B to 1,000 connections, by delivery",
+        size=16,
         connections=1000,
         app="websocket_apps:broadcast",
-        ceiling=True,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-deflate-1k",
-        "WebSocket echo of 1 KB of JSON, compressed, 64 connections",
-        1024,
+        name="ws-deflate-1k",
+        title="WebSocket echo of 1 KB of JSON, compressed, 64 connections",
+        size=1024,
         offer=OFFER,
     ),
     WebSocketWorkload(
-        "ws-deflate-64k",
-        "WebSocket echo of 64 KiB of JSON, compressed, 16 connections",
-        64 * 1024,
+        name="ws-deflate-64k",
+        title="WebSocket echo of 64 KiB of JSON, compressed, 16 connections",
+        size=64 * 1024,
         connections=16,
         offer=OFFER,
     ),
     WebSocketWorkload(
-        "ws-deflate-no-context",
-        "WebSocket echo of 1 KB of JSON, compressed without context, 64 connections",
-        1024,
+        name="ws-deflate-no-context",
+        title="WebSocket echo of 1 KB, compressed without context, 64 connections",
+        size=1024,
         offer=NO_CONTEXT,
     ),
     WebSocketWorkload(
-        "ws-idle",
-        "memory of an idle WebSocket, 5,000 held",
-        16,
+        name="ws-idle",
+        title="memory of an idle WebSocket, 5,000 held",
+        size=16,
         connections=5000,
         kind="websocket-idle",
-        ceiling=True,
+        limits=CEILING,
     ),
     WebSocketWorkload(
-        "ws-idle-deflate",
-        "memory of an idle WebSocket that has echoed 1 KB compressed, 5,000 held",
-        1024,
+        name="ws-idle-deflate",
+        title="memory of an idle WebSocket that has echoed 1 KB compressed, 5,000 held",
+        size=1024,
         connections=5000,
         kind="websocket-idle",
         offer=OFFER,
@@ -200,7 +202,7 @@ def handshake_bytes(port, offer):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-class Client:
+class Connection:
     """One connection, for checks and for holding; never for load.
 
     Raises WrongAnswer when the handshake is refused or deflate is not agreed on.
@@ -269,7 +271,7 @@ def read_frame(stream):
 def check(workload, port):
     """Ask twice on one connection, and compare both answers whole."""
     frame = masked_frame(FIN | workload.first_byte, workload.payload)
-    client = Client(port, workload.offer)
+    client = Connection(port, workload.offer)
     try:
         for _ in range(2):
             first, message = client.ask(frame)
@@ -281,78 +283,19 @@ def check(workload, port):
         client.close()
 
 
-def compiled(directory):
-    """The path of ws_load, built from its source unless it is newer than that.
-
-    Raises SystemExit, with the compiler's words, where it cannot be built.
-    """
-    program = directory / "ws_load"
-    if program.exists() and program.stat().st_mtime > SOURCE.stat().st_mtime:
-        return program
-    command = [os.environ.get("CC", "cc"), "-O2", "-std=c11", str(SOURCE)]
-    try:
-        subprocess.run([*command, "-o", program], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SystemExit(f"{SOURCE.name} could not be compiled: {error}") from None
-    return program
-
-
-def start_load(workload, port, settings):
-    """ws_load, given its blocks; it says "ready" after its warm-up."""
-    argv = [compiled(settings.bin_dir), port, workload.connections, settings.seconds]
-    argv += [workload.mode, f"{workload.first_byte:x}"]
-    process = subprocess.Popen(
-        pinned(settings.load_core, map(str, argv)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=clean_environment(),
-    )
-    frame = masked_frame(FIN | workload.first_byte, workload.payload)
-    answer = b"" if workload.offer else workload.message
-    for block in (handshake_bytes(port, workload.offer), frame, answer):
-        process.stdin.write(b"%d\n%b" % (len(block), block))
-    process.stdin.flush()
-    return process
-
-
 def measure(server, workload, settings):
     """One round: a dict with the figures of one server on one workload."""
-    port = free_port()
-    argv = server.argv(settings.bin_dir, workload, port)
-    with running(argv, settings.server_core) as process:
-        wait_until_listening(process, port)
+    with serving(server, workload, settings) as served:
+        port = served.port
         check(workload, port)
-        load = start_load(workload, port, settings)
-        try:
-            expect(load, b"ready\n")
-            window = Window(process.pid, settings.server_core, settings.load_core)
-            load.stdin.write(b"\n")
-            load.stdin.flush()
-            figures = json.loads(expect(load))
+        arguments = [port, workload.connections, settings.seconds]
+        arguments += [workload.mode, f"{workload.first_byte:x}"]
+        frame = masked_frame(FIN | workload.first_byte, workload.payload)
+        answer = b"" if workload.offer else workload.message
+        blocks = (handshake_bytes(port, workload.offer), frame, answer)
+        with Client(SOURCE, arguments, blocks, settings) as client:
+            window = Window(served.process.pid, workload, settings)
+            figures = client.go()
             usage = window.stop()
-        finally:
-            load.kill()
-            load.communicate()
-    return sample(figures, usage)
-
-
-def expect(load, wanted=None):
-    """The next line of ws_load, which is `wanted` if that is given."""
-    line = load.stdout.readline()
-    if not line or wanted not in (None, line):
-        load.kill()
-        raise WrongAnswer(load.stderr.read().decode(errors="replace").strip())
-    return line
-
-
-def sample(figures, usage):
-    """The figures of ws_load and of /proc as one record."""
-    return {
-        "value": usage.server_cpu * 1e6 / figures["messages"],
-        "rate": figures["messages"] / figures["seconds"],
-        "requests": figures["messages"],
-        "errors": {},  # the first ends ws_load
-        "latency_us": figures["latency_us"],
-        "usage": usage.as_dict(),
-    }
+    # There are no errors: the first ends ws_load.
+    return record(usage, figures["messages"], figures["seconds"], figures["latency_us"])

@@ -8,48 +8,37 @@ app_objects.py makes as many of, in the same interpreter, without any server.
 import statistics
 import subprocess
 import time
+from contextlib import ExitStack, closing
 from functools import cache
 
 from .idle import SILENCE, raise_file_limit, tree_memory
-from .servers import (
-    APPS,
-    clean_environment,
-    free_port,
-    pinned,
-    running,
-    wait_until_listening,
-)
-from .websocket import FIN, Client, check, masked_frame
+from .process import clean_environment, pinned, serving
+from .servers import APPS
+from .websocket import FIN, Connection, check, masked_frame
 from .window import Window
 
 
 def measure(server, workload, settings):
     """One round: bytes a connection by PSS, and beyond the application's objects."""
     raise_file_limit()
-    port = free_port()
-    argv = server.argv(settings.bin_dir, workload, port)
     frame = masked_frame(FIN | workload.first_byte, workload.payload)
-    held = []
-    with running(argv, settings.server_core) as process:
-        try:
-            wait_until_listening(process, port)
-            for _ in range(100):  # caches and pools that a first connection fills
-                check(workload, port)
-            time.sleep(SILENCE)
-            window = Window(process.pid, settings.server_core, settings.load_core)
-            before = tree_memory(process.pid)
-            for _ in range(workload.connections):
-                held.append(Client(port, workload.offer))
-                if workload.speaks:
-                    held[-1].ask(frame)
-            time.sleep(SILENCE)
-            after = tree_memory(process.pid)
-            usage = window.stop()
-            for client in held[::100]:  # they were held indeed
-                client.ask(frame)
-        finally:
-            for client in held:
-                client.close()
+    with serving(server, workload, settings) as served, ExitStack() as stack:
+        pid, port = served.process.pid, served.port
+        for _ in range(100):  # caches and pools that a first connection fills
+            check(workload, port)
+        time.sleep(SILENCE)
+        window = Window(pid, workload, settings)
+        before = tree_memory(pid)
+        held = []
+        for _ in range(workload.connections):
+            held.append(stack.enter_context(closing(Connection(port, workload.offer))))
+            if workload.speaks:
+                held[-1].ask(frame)
+        time.sleep(SILENCE)
+        after = tree_memory(pid)
+        usage = window.stop()
+        for client in held[::100]:  # they were held indeed
+            client.ask(frame)
     value = (after.pss - before.pss) / workload.connections
     has_application = server.name != "ceiling"
     own = app_objects(settings, workload.connections) if has_application else 0.0
@@ -65,7 +54,7 @@ def measure(server, workload, settings):
 def app_objects(settings, count):
     """Bytes of one application's own objects: the median of three interpreters."""
     argv = [f"{settings.bin_dir}/python", str(APPS / "app_objects.py"), str(count)]
-    command = pinned(settings.server_core, argv)
+    command = pinned(settings.server_cores, argv)
     return statistics.median(
         float(subprocess.check_output(command, env=clean_environment(), cwd="/"))
         for _ in range(3)

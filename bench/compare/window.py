@@ -14,15 +14,16 @@ QUIET = 0.03  # of one core: what others may take before a round is marked
 
 @dataclass(frozen=True)
 class Usage:
-    """What happened on the two cores between start and stop."""
+    """What happened on the cores between start and stop."""
 
     wall: float  # seconds
     server_cpu: float  # seconds, the server's whole process tree
     server_system: float  # seconds of it in the kernel
-    busy: float  # share of the server's core that was busy, 0-1
-    foreign: float  # what others used of both cores, in cores
-    steal: float  # largest share of either core that the hypervisor took, 0-1
+    busy: float  # share of the server's cores that was busy, 0-1
+    foreign: float  # what others used of the cores, in cores
+    steal: float  # largest share of any core that the hypervisor took, 0-1
     culprit: str  # the foreign process that used most, or ""
+    peak: int  # bytes, the most memory that the process tree has had
 
     @property
     def quiet(self):
@@ -35,11 +36,12 @@ class Usage:
 
 
 class Window:
-    """Counts from its creation to stop()."""
+    """Counts from its creation to stop(), for the process tree of `server_pid`."""
 
-    def __init__(self, server_pid, server_core, load_core):
+    def __init__(self, server_pid, workload, settings):
         self.server_pid = server_pid
-        self.cores = (server_core, load_core)
+        self.server_cores = settings.cores_of(workload)
+        self.cores = (*self.server_cores, settings.load_core)
         self.before = procfs.processes()
         self.cores_before = [procfs.core_times(core) for core in self.cores]
         self.started = time.monotonic()
@@ -55,14 +57,16 @@ class Window:
         after = procfs.processes()
         server = procfs.tree(after, self.server_pid)
         own = procfs.tree(after, os.getpid()) | server
+        served = cores[: len(self.server_cores)]
         return Usage(
             wall=wall,
             server_cpu=self.spent(after, server),
             server_system=self.spent(after, server, procfs.system_seconds),
-            busy=cores[0].busy / cores[0].total,
+            busy=sum(c.busy for c in served) / sum(c.total for c in served),
             foreign=foreign_share(cores, self.spent(after, own)),
             steal=max(core.steal / core.total for core in cores),
             culprit=self.busiest(after, after.keys() - own),
+            peak=procfs.peak_memory(server),
         )
 
     def spent(self, after, pids, seconds=procfs.cpu_seconds):

@@ -1,8 +1,13 @@
 """The table of workloads: what is asked, and the answer it must get.
 
-Only data. `kind` says how a workload is measured: `load` by wrk (load.py), `idle` by
-held connections (idle.py), `start` by starting the server (start.py). Those of
-WebSocket stand in websocket.py.
+Only data. `kind` says how a workload is measured:
+load         by wrk (load.py)
+upload       large bodies on one connection (upload.py)
+sse          clients that listen (sse.py)
+handshake    new TLS connections (handshake.py)
+idle         held connections (idle.py)
+start        by starting the server (start.py)
+Those of WebSocket stand in websocket.py.
 """
 
 import json
@@ -10,6 +15,7 @@ from dataclasses import dataclass
 
 from . import apps
 from .websocket import WEBSOCKET_WORKLOADS
+from .work import Work
 
 BROWSER_HEADERS = (  # with wrk's own Host they are twelve
     ("Connection", "keep-alive"),
@@ -42,112 +48,193 @@ ITEM = json.dumps(
     separators=(",", ":"),
 ).encode()
 
-UPLOAD = 1024 * 1024
+MIB = 1024 * 1024
+LARGE_UPLOAD = 100_000_000
+
+# In a path or header: eight digits that are others in each request.
+VARYING = "{n}"
+VARIED_PATH = "/shop/items/{n}?page={n}"
+VARIED_COOKIE = "session={n}{n}{n}{n}; theme=dark; seen={n}"
 
 
-@dataclass(frozen=True)
-class Workload:
-    """One row of the comparison for each server."""
+@dataclass(frozen=True, kw_only=True)
+class Workload(Work):
+    """Requests over HTTP/1.1 that all get one answer."""
 
-    name: str
-    title: str
-    app: str  # MODULE:ATTRIBUTE, in this directory
     answer: bytes  # the body that every answer must have
     kind: str = "load"
     path: str = "/"
     method: str = "GET"
-    headers: tuple = ()
+    headers: tuple[tuple[str, str], ...] = ()
     body_size: int = 0  # bytes of "x" in each request
-    connections: int = 64
     depth: int = 1  # requests sent at once on a connection
-    ceiling: bool = False  # whether the ceiling's fixed answer is the right one
 
     @property
     def closes(self):
         """Whether every request has a connection of its own."""
         return ("Connection", "close") in self.headers
 
+    @property
+    def varies(self):
+        """Whether no two requests are alike."""
+        return VARYING in self.path
+
+
+CEILING = ("ceiling",)  # where each read is one request with the plaintext answer
+NGINX = ("nginx",)
+BOTH = CEILING + NGINX
+
 
 def plaintext(name, title, **options):
     """A workload on the plaintext application."""
-    return Workload(name, title, "apps:plaintext", apps.PLAINTEXT, **options)
+    options = {"limits": BOTH} | options
+    return Workload(
+        name=name, title=title, app="apps:plaintext", answer=apps.PLAINTEXT, **options
+    )
 
 
 WORKLOADS = (
-    plaintext("plaintext", "plaintext, 64 connections", ceiling=True),
+    plaintext("plaintext", "plaintext, 64 connections", rate=True),
     plaintext(
         "headers",
         "12 browser headers with cookie, 64 connections",
         headers=BROWSER_HEADERS,
-        ceiling=True,
-    ),
-    plaintext(
-        "connections-512",
-        "plaintext, 512 connections",
-        connections=512,
-        ceiling=True,
+        rate=True,
     ),
     Workload(
-        "echo-1k",
-        "POST of 1 KB, echoed, 64 connections",
-        "apps:echo",
-        b"x" * 1024,
+        name="varied",
+        title="browser headers, path, query and cookies differ in every request",
+        app="apps:named",
+        answer=f"{VARIED_PATH} {VARIED_COOKIE}".encode(),
+        path=VARIED_PATH,
+        headers=(*BROWSER_HEADERS[:-1], ("Cookie", VARIED_COOKIE)),
+    ),
+    Workload(
+        name="fastapi-async",
+        title="FastAPI, JSON, async def, 64 connections",
+        app="fastapi_app:app",
+        answer=ITEM,
+        path="/async",
+        rate=True,
+    ),
+    Workload(
+        name="fastapi-sync",
+        title="FastAPI, JSON, def (thread pool), 64 connections",
+        app="fastapi_app:app",
+        answer=ITEM,
+        path="/sync",
+    ),
+    Workload(
+        name="echo-1k",
+        title="POST of 1 KB, echoed, 64 connections",
+        app="apps:echo",
+        answer=b"x" * 1024,
         method="POST",
         body_size=1024,
     ),
     Workload(
-        "upload-1m",
-        "POST of 1 MiB, drained by receive(), 16 connections",
-        "apps:drain",
-        b"%d" % UPLOAD,
+        name="upload-1m",
+        title="POST of 1 MiB, drained by receive(), 16 connections",
+        app="apps:drain",
+        answer=b"%d" % MIB,
         method="POST",
-        body_size=UPLOAD,
+        body_size=MIB,
         connections=16,
     ),
-    Workload("answer-64k", "64 KiB, 64 connections", "apps:kib64", apps.KIB64),
     Workload(
-        "answer-1m", "1 MiB, 16 connections", "apps:mib1", apps.MIB1, connections=16
+        name="upload-100m",
+        title="POST of 100 MB, drained by receive(), one at a time",
+        app="apps:drain",
+        answer=b"%d" % LARGE_UPLOAD,
+        kind="upload",
+        method="POST",
+        body_size=LARGE_UPLOAD,
+        connections=1,
     ),
     Workload(
-        "stream-100",
-        "100 chunks, an await between, 64 connections",
-        "apps:stream",
-        apps.CHUNK * apps.CHUNKS,
+        name="stream-100",
+        title="100 chunks, an await between, 64 connections",
+        app="apps:stream",
+        answer=apps.CHUNK * apps.CHUNKS,
     ),
-    plaintext("pipelined-16", "plaintext, pipelined 16 deep, 64 connections", depth=16),
+    Work(
+        name="sse-1000",
+        title="server-sent events: 1,000 clients, ten events a second each",
+        app="apps:events",
+        kind="sse",
+        connections=1000,
+    ),
+    Workload(
+        name="answer-64k",
+        title="64 KiB, 64 connections",
+        app="apps:kib64",
+        answer=apps.KIB64,
+        path="/64k",
+        limits=NGINX,
+        rate=True,
+    ),
+    Workload(
+        name="answer-1m",
+        title="1 MiB, 16 connections",
+        app="apps:mib1",
+        answer=apps.MIB1,
+        path="/1m",
+        connections=16,
+        limits=NGINX,
+    ),
+    Workload(
+        name="file",
+        title="a file of 256 KiB by Starlette's FileResponse, 16 connections",
+        app="file_app:app",
+        answer=apps.FILE,
+        path="/file",
+        connections=16,
+        limits=NGINX,
+    ),
+    plaintext(
+        "pipelined-16",
+        "plaintext, pipelined 16 deep, 64 connections",
+        depth=16,
+        limits=NGINX,
+    ),
+    plaintext("connections-1", "plaintext, 1 connection", connections=1),
+    plaintext("connections-512", "plaintext, 512 connections", connections=512),
+    plaintext("connections-4096", "plaintext, 4,096 connections", connections=4096),
     plaintext(
         "new-connection",
         "plaintext, a new connection for each request, 64 at a time",
         headers=(("Connection", "close"),),
+        limits=NGINX,
     ),
-    Workload(
-        "fastapi-async",
-        "FastAPI, JSON, async def, 64 connections",
-        "fastapi_app:app",
-        ITEM,
-        path="/async",
+    plaintext("tls", "plaintext over TLS, 64 connections kept", tls=True, limits=NGINX),
+    plaintext(
+        "tls-handshake",
+        "plaintext over TLS, a full handshake for each request",
+        kind="handshake",
+        headers=(("Connection", "close"),),
+        connections=1,
+        tls=True,
+        limits=NGINX,
     ),
-    Workload(
-        "fastapi-sync",
-        "FastAPI, JSON, def (thread pool), 64 connections",
-        "fastapi_app:app",
-        ITEM,
-        path="/sync",
+    plaintext(
+        "access-log",
+        "plaintext with an access log, to a file, 64 connections",
+        access_log=True,
+        limits=NGINX,
     ),
+    plaintext("workers-2", "plaintext, 2 workers", workers=2, limits=NGINX),
     plaintext(
         "idle-10k",
         "memory of an idle keep-alive connection, 10,000 held, 12 browser headers",
         kind="idle",
         headers=BROWSER_HEADERS,
         connections=10_000,
-        ceiling=True,
     ),
     plaintext(
         "start",
         "import, and start to the first answer",
         kind="start",
         connections=1,
-        ceiling=True,
     ),
     *WEBSOCKET_WORKLOADS,
 )

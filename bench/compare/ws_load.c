@@ -15,19 +15,7 @@
  * opcode and length. Whatever is wrong ends the program with a sentence and code 1.
  *
  * Never: a thread, an allocation a message, a byte made up a message. */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "client.h"
 
 enum {
     ROOM = 256 * 1024, /* bytes of one read */
@@ -35,16 +23,8 @@ enum {
     SETTLE_US = 300000, /* a server may send its 101 before the application goes on */
     WARM_UP_MS = 1000,
     SILENCE_MS = 20000, /* in which something must come */
-    HEAD_MAX = 10,
-    /* Latencies, in buckets that are 1/64 of their value wide. */
-    STEPS = 64,
-    BUCKETS = STEPS * 40
+    HEAD_MAX = 10
 };
-
-typedef struct {
-    char *bytes;
-    size_t size;
-} block;
 
 typedef struct {
     int fd;
@@ -65,50 +45,7 @@ static connection *connections;
 static int count, broadcast, first_byte;
 static int poller;
 static char room[ROOM];
-static uint64_t messages, waiting, trigger_at, ends_at;
-static uint64_t histogram[BUCKETS];
-
-static void fail(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("ws_load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static uint64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* --- latencies ------------------------------------------------------------------ */
-
-static int bucket_of(uint64_t ns) {
-    int shift = 0;
-    while (ns >> shift >= 2 * STEPS) {
-        shift++;
-    }
-    int bucket = (int)(ns >> shift) + shift * STEPS;
-    return bucket < BUCKETS ? bucket : BUCKETS - 1;
-}
-
-/* Microseconds, the middle of the bucket that holds this share of the messages. */
-static double percentile(double share) {
-    uint64_t seen = 0;
-    int bucket = 0;
-    for (; bucket < BUCKETS - 1; bucket++) {
-        seen += histogram[bucket];
-        if ((double)seen >= share * (double)messages) {
-            break;
-        }
-    }
-    int shift = bucket < 2 * STEPS ? 0 : bucket / STEPS - 1;
-    double low = (double)((uint64_t)(bucket - shift * STEPS) << shift);
-    return (low + (double)(1ull << shift) / 2) / 1000;
-}
+static uint64_t waiting, trigger_at, ends_at;
 
 /* --- output --------------------------------------------------------------------- */
 
@@ -153,8 +90,7 @@ static void message_ends(connection *c) {
     c->got = 0;
     c->in_message = 0;
     c->answers++;
-    messages++;
-    histogram[bucket_of(at - (broadcast ? trigger_at : c->sent_at))]++;
+    count_latency(at - (broadcast ? trigger_at : c->sent_at));
     waiting--;
     if (broadcast) {
         if (waiting == 0 && at < ends_at) {
@@ -259,16 +195,8 @@ static void read_some(connection *c) {
 /* --- the run -------------------------------------------------------------------- */
 
 static void open_connection(connection *c, int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port)};
-    const int one = 1;
     size_t size = 0;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0) {
-        fail("connect: %s", strerror(errno));
-    }
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->fd = connect_to(port);
     if (send(c->fd, handshake.bytes, handshake.size, MSG_NOSIGNAL) !=
         (ssize_t)handshake.size) {
         fail("the handshake was not sent");
@@ -283,11 +211,7 @@ static void open_connection(connection *c, int port) {
     if (memcmp(room, "HTTP/1.1 101", 12) != 0) {
         fail("the handshake was answered with %.40s", room);
     }
-    struct epoll_event event = {.events = EPOLLIN};
-    event.data.ptr = c;
-    if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) < 0) {
-        fail("epoll_ctl: %s", strerror(errno));
-    }
+    watch(poller, c->fd, c);
 }
 
 /* Messages for so long, and until the last of them is answered. Returns seconds. */
@@ -295,8 +219,7 @@ static double run(uint64_t milliseconds) {
     struct epoll_event events[READY];
     uint64_t began = now();
 
-    messages = 0;
-    memset(histogram, 0, sizeof histogram);
+    forget_latencies();
     ends_at = began + milliseconds * 1000000u;
     waiting = (uint64_t)count;
     trigger_at = began;
@@ -321,19 +244,6 @@ static double run(uint64_t milliseconds) {
     return (double)(now() - began) / 1e9;
 }
 
-static block read_block(void) {
-    block result;
-    if (scanf("%zu", &result.size) != 1 || getchar() != '\n') {
-        fail("standard input: a length and a newline are needed");
-    }
-    result.bytes = malloc(result.size + 1);
-    if (!result.bytes ||
-        fread(result.bytes, 1, result.size, stdin) != result.size) {
-        fail("standard input ended early");
-    }
-    return result;
-}
-
 int main(int argc, char **argv) {
     if (argc != 6) {
         fail("usage: PORT CONNECTIONS SECONDS echo|broadcast FIRST_BYTE");
@@ -354,17 +264,13 @@ int main(int argc, char **argv) {
     }
     usleep(SETTLE_US);
     run(WARM_UP_MS);
-    puts("ready");
-    fflush(stdout);
-    while (getchar() != '\n') {
-        if (feof(stdin)) {
-            return 0;
-        }
+    if (!told_to_go()) {
+        return 0;
     }
     double seconds = run((uint64_t)(atof(argv[3]) * 1000));
-    printf("{\"messages\": %llu, \"seconds\": %.6f, \"latency_us\": "
-           "{\"p50\": %.1f, \"p99\": %.1f, \"p999\": %.1f}}\n",
-           (unsigned long long)messages, seconds, percentile(0.5), percentile(0.99),
-           percentile(0.999));
+    printf("{\"messages\": %llu, \"seconds\": %.6f, ",
+           (unsigned long long)latencies, seconds);
+    print_latencies();
+    puts("}");
     return 0;
 }
