@@ -240,7 +240,7 @@ cdef class Connection(Channel):
         """The head of a request is complete."""
         cdef RequestParser parser = self._parser
 
-        if parser.upgrade:
+        if parser.upgrade and not parser.http10:
             self._shared.logger.warning("Unsupported upgrade request.")
         self._request_open = True
         self._http10 = parser.http10
@@ -342,7 +342,7 @@ cdef class Connection(Channel):
             protocol.pause_writing()
         self._shared.connections.add(protocol)
         self.transport.set_protocol(protocol)
-        protocol.begin(parser.method, rest, self._eof)
+        protocol.begin(parser.method, parser.http10, rest, self._eof)
         return self._leave()
 
     cdef dict _make_websocket_scope(self):

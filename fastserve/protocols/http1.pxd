@@ -47,7 +47,7 @@ cdef class RequestParser:
     cdef readonly bint http10
     cdef readonly bint keep_alive
     cdef readonly bint expect_continue
-    cdef readonly bint upgrade      # a well-formed Upgrade was asked for
+    cdef readonly bint upgrade      # a well-formed Upgrade was asked for, also by 1.0
     cdef readonly int status        # FAILED: the status of the refusal
     cdef readonly str reason        #: FAILED: what is wrong
     cdef readonly Py_ssize_t offset  # FAILED: where in the data fed last

@@ -547,8 +547,7 @@ cdef class RequestParser:
         if self._authority is not None:
             self._take_authority()
         self.upgrade = (
-            flags & _c.F_UPGRADE != 0 and flags & _c.F_CONNECTION_UPGRADE != 0
-            and not self.http10)
+            flags & _c.F_UPGRADE != 0 and flags & _c.F_CONNECTION_UPGRADE != 0)
         # An upgrade that is not taken is no upgrade (RFC 9110 7.8): without the flag
         # llhttp reads the body, and what follows it, as HTTP.
         self._llhttp.upgrade = 0

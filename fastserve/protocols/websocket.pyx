@@ -478,16 +478,16 @@ cdef class WebSocket:
     cpdef bytes close_answer(self):
         """The close frame that the last event calls for; b"" if one was sent before.
 
-        After GOT_CLOSE it has the peer's own code, after VIOLATION what was wrong.
+        After VIOLATION it says what was wrong. After GOT_CLOSE it is the peer's own
+        again: RFC 6455 5.5.1 has its code echoed and leaves the reason open, but that
+        is what a browser's page finds in the event of the close it has begun.
         """
         if self.close_sent:
             return b""
-        if self.event == VIOLATION:
+        if self.event == VIOLATION or self.close_code != 1005:
             return self.close_frame(self.close_code, self.close_reason)
         self.close_sent = True
-        if self.close_code == 1005:
-            return control_frame(_c.FS_WS_CLOSE, b"")
-        return control_frame(_c.FS_WS_CLOSE, self.close_code.to_bytes(2, "big"))
+        return control_frame(_c.FS_WS_CLOSE, b"")
 
     cpdef int forget(self) except -1:
         """Let go of what is kept to make the next message smaller: the compressor.

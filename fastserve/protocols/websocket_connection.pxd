@@ -30,12 +30,14 @@ cdef class WebSocketConnection(WebSocketChannel):
     cdef WebSocket _frames
     cdef object _handshake              #: Handshake; None once it is complete
     cdef bytes _head                    #: of a denial, not written yet
+    cdef bytes _owed_pong               #: payload of a ping not answered yet, or None
     cdef bytes _pending                 #: input that waits for the application
     cdef Py_ssize_t _pending_at
     cdef object _timer                  #: TimerHandle of a deadline under 1 s
     cdef Py_ssize_t _left               # bytes that the peer had not taken last time
     cdef double _pinged                 # loop.time() of the last ping
     cdef Waiting _waiting
+    cdef bint _to_head                  # the request's method is HEAD
     cdef bint _closing                  # nothing more is read or written
     cdef bint _violated                 # the peer is to be told when the app has read
     cdef bint _finished                 # the last frame is written
@@ -43,12 +45,14 @@ cdef class WebSocketConnection(WebSocketChannel):
     cdef bint _writing_paused
     cdef object __weakref__
 
-    cdef int begin(self, str method, bytes rest, bint at_eof) except -1
-    cdef int _begin(self, str method, bytes rest) except -1
+    cdef int begin(
+        self, str method, bint http10, bytes rest, bint at_eof) except -1
+    cdef int _begin(self, str method, bint http10, bytes rest) except -1
     cdef int _receive(self, bytes data) except -1
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _read(self, bytes data, Py_ssize_t at) except -1
     cdef int _take_control(self) except -1
+    cdef int _answer_ping(self, bytes payload) except -1
     cdef int _answer_close(self) except -1
     cdef int _fail(self) except -1
     cdef int _refuse(self, int status, bytes text, list headers) except -1

@@ -22,7 +22,9 @@ from fastserve.protocols.websocket cimport (
     GOT_BINARY, GOT_CLOSE, GOT_NOTHING, GOT_PING, GOT_TEXT, VIOLATION,
 )
 from fastserve.protocols.websocket_exchange cimport CONNECTING, new_websocket_exchange
-from fastserve.protocols.websocket_handshake import HandshakeRefused, read_handshake
+from fastserve.protocols.websocket_handshake import (
+    HandshakeRefused, read_handshake, without_connection,
+)
 
 
 cdef enum:
@@ -43,14 +45,16 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     # --- the handshake ------------------------------------------------------------
 
-    cdef int begin(self, str method, bytes rest, bint at_eof) except -1:
+    cdef int begin(
+            self, str method, bint http10, bytes rest, bint at_eof) except -1:
         """Check the handshake and run the application; rest came behind it.
 
         at_eof: the peer's end of input has come as well.
         """
         self._trace("connection made")
+        self._to_head = method == "HEAD"
         try:
-            self._begin(method, rest)
+            self._begin(method, http10, rest)
             if at_eof:
                 self._close()
             elif self._shared.stopping:
@@ -59,13 +63,13 @@ cdef class WebSocketConnection(WebSocketChannel):
             self._fault(error)
         return 0
 
-    cdef int _begin(self, str method, bytes rest) except -1:
+    cdef int _begin(self, str method, bint http10, bytes rest) except -1:
         cdef Shared shared = self._shared
         cdef dict scope = self._exchange.scope
 
         try:
             self._handshake = read_handshake(
-                method, False, scope["headers"], shared.config.ws_per_message_deflate)
+                method, http10, scope["headers"], shared.config.ws_per_message_deflate)
         except HandshakeRefused as refusal:
             shared.logger.warning("Invalid WebSocket handshake: %s", refusal.text)
             return self._refuse(
@@ -83,14 +87,16 @@ cdef class WebSocketConnection(WebSocketChannel):
     cdef int accept(self, object subprotocol, object headers) except -1:
         cdef object handshake = self._handshake
         cdef Shared shared = self._shared
+        cdef bytes lines = shared.default_lines()
         cdef bytes head
 
         headers = handshake.response_headers(subprotocol, headers)
+        if not shared.keep_alive:
+            lines = without_connection(lines)
         self._writer.close_is_said = True       # a 101 goes on: nothing to say
         try:
             head = self._writer.start(
-                101, headers, shared.default_lines(), shared.date_size, False, False,
-                True)
+                101, headers, lines, shared.date_size, False, False, True)
         finally:
             self._writer.close_is_said = False
         self._output.write(head)
@@ -146,7 +152,15 @@ cdef class WebSocketConnection(WebSocketChannel):
         self._writing_paused = True
 
     def resume_writing(self):
+        cdef bytes payload = self._owed_pong
+
         self._writing_paused = False
+        self._owed_pong = None
+        try:
+            if payload is not None and not self._closing and not self._finished:
+                self._answer_ping(payload)
+        except Exception as error:
+            self._fault(error)
         if self._exchange is not None:
             self._exchange.resume_writing()
 
@@ -165,8 +179,8 @@ cdef class WebSocketConnection(WebSocketChannel):
                 self._exchange.peer_closed(1012, None)
                 self._output.write(self._frames.close_frame(1012))
                 self._output.flush()
-                self.resume_reading()
                 self._wait(FOR_CLOSE, GOING_AWAY)
+                self.resume_reading()
         except Exception as error:
             self._fault(error)
 
@@ -229,8 +243,7 @@ cdef class WebSocketConnection(WebSocketChannel):
         cdef WebSocket frames = self._frames
 
         if frames.event == GOT_PING:
-            if not frames.close_sent:
-                self._output.write(frames.pong_frame(frames.take()))
+            self._answer_ping(frames.take())
         elif frames.event == GOT_CLOSE:
             self._answer_close()
             self._close()
@@ -242,6 +255,18 @@ cdef class WebSocketConnection(WebSocketChannel):
             else:
                 self._fail()
         return 0
+
+    cdef int _answer_ping(self, bytes payload) except -1:
+        """While the peer does not read, its last ping waits for an answer.
+
+        RFC 6455 5.5.3: that may stand for the answers to those before.
+        """
+        if self._frames.close_sent:
+            return 0
+        if self._writing_paused:
+            self._owed_pong = payload
+            return 0
+        return self._output.write(self._frames.pong_frame(payload))
 
     cdef int _fail(self) except -1:
         """RFC 6455 7.1.7: the peer has broken the rules."""
@@ -260,7 +285,7 @@ cdef class WebSocketConnection(WebSocketChannel):
     cdef int start(self, object status, object headers) except -1:
         self._head = self._writer.start(
             status, headers, self._shared.default_lines(), self._shared.date_size,
-            False, False, False)
+            False, self._to_head, False)
         return 0
 
     cdef int body(self, object data, bint more) except -1:

@@ -16,6 +16,8 @@ Never: a frame, a protocol module, a socket, a transport.
 
 cimport cython
 
+from asyncio import CancelledError
+
 from fastserve.protocols.utils import (
     ClientDisconnected, get_client_addr, get_path_with_query_string,
 )
@@ -58,7 +60,7 @@ cdef class WebSocketExchange(Exchange):
 
     cdef bint is_full(self) noexcept:
         """Whether the application is to read first before more is taken in."""
-        return self._queue is not None and (
+        return self._queue is not None and self._disconnect is None and (
             len(self._queue) >= self._shared.ws_max_queue or self.unread > HIGH_WATER)
 
     cdef bint has_messages(self) noexcept:
@@ -67,8 +69,8 @@ cdef class WebSocketExchange(Exchange):
 
     cdef int feed(self, object message, Py_ssize_t size) except -1:
         """A message of the peer's, str or bytes."""
-        if self.state != ACCEPTED:
-            return 0                    # the application has closed: RFC 6455 1.4
+        if self.state != ACCEPTED or self._disconnect is not None:
+            return 0                    # we have closed: RFC 6455 1.4
         if self._queue is None:
             self._queue = []
         self._queue.append(message)
@@ -261,9 +263,23 @@ cdef class WebSocketExchange(Exchange):
             self._channel.abort(self)
         return 0
 
+    cdef int _log_failure(self, object error) except -1:
+        """As uvicorn: all but what send() itself has raised, whoever has closed.
+
+        Another OSError is about something else, though the peer is gone. That a task
+        is cancelled then is no fault of its.
+        """
+        if isinstance(error, ClientDisconnected):
+            return 0
+        if isinstance(error, CancelledError) and self._peer_finished and (
+                self.state != CLOSING and self.state != DENIED):
+            self._shared.logger.debug("The client left: %r", error)
+            return 0
+        self._shared.logger.error("Exception in ASGI application\n", exc_info=error)
+        return 0
+
     cdef int _app_failed(self, object error) except -1:
-        if not isinstance(error, ClientDisconnected):
-            self._log_failure(error)
+        self._log_failure(error)
         if self._peer_finished:
             return 0
         if self.state == CONNECTING:

@@ -72,12 +72,12 @@ class Handshake:
         self._extensions = extensions
 
     def response_headers(
-        self, subprotocol: str | None, headers: Iterable[tuple[bytes, bytes]]
+        self, subprotocol: object, headers: Iterable[tuple[bytes, bytes]]
     ) -> Headers:
         """The headers of the 101, the application's among them, but Date and Server.
 
         Their bytes are not checked here: that is done where they are written. Raises
-        RuntimeError for a subprotocol that is no token and for a header that the
+        RuntimeError for a subprotocol that is no token, and for a header that the
         handshake sets itself.
         """
         own = [
@@ -95,6 +95,9 @@ class Handshake:
                 )
             own.append((name, value))
         if subprotocol:
+            if not isinstance(subprotocol, str):
+                kind = type(subprotocol).__name__
+                raise RuntimeError(f"A WebSocket subprotocol must be str, not {kind}.")
             value = subprotocol.encode("utf-8", "replace")
             if not _TOKEN.fullmatch(value):
                 raise RuntimeError(f"{subprotocol!r} is no WebSocket subprotocol.")
@@ -117,7 +120,11 @@ def read_handshake(
     if method != "GET":
         raise HandshakeRefused(400, "A WebSocket handshake is a GET request.")
     if http10:
-        raise HandshakeRefused(400, "A WebSocket handshake needs HTTP/1.1.")
+        raise HandshakeRefused(
+            400,
+            "A WebSocket handshake needs HTTP/1.1; "
+            "nginx speaks it with proxy_http_version 1.1.",
+        )
     _check_upgrade(headers)
     _check_version(headers)
     key = _read_key(headers)
@@ -133,6 +140,15 @@ def read_handshake(
         deflate, extensions = _negotiate(offers)
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
     return Handshake(base64.b64encode(digest), subprotocols, deflate, extensions)
+
+
+def without_connection(lines: bytes) -> bytes:
+    """Header lines, names in lower case, without those of Connection.
+
+    What is configured for answers does not hold for a 101, whose connection goes on.
+    """
+    parts = lines.splitlines(keepends=True)
+    return b"".join(part for part in parts if not part.startswith(b"connection:"))
 
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:

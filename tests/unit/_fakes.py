@@ -87,6 +87,9 @@ class FakeTransport:
     def abort(self) -> None:
         self.calls.append("abort")
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return "close" in self.calls or "abort" in self.calls
 

@@ -17,6 +17,7 @@ from fastserve.protocols.websocket_handshake import (
     HandshakeRefused,
     asks_for_websocket,
     read_handshake,
+    without_connection,
 )
 
 Headers = list[tuple[bytes, bytes]]
@@ -112,7 +113,8 @@ def test_methods(method: str) -> None:
 
 def test_http10() -> None:
     error = refused(request(), http10=True)
-    assert (error.status, error.text) == (400, "A WebSocket handshake needs HTTP/1.1.")
+    assert error.status == 400
+    assert error.text.startswith("A WebSocket handshake needs HTTP/1.1;")
 
 
 def test_versions() -> None:
@@ -211,6 +213,18 @@ def test_one_subprotocol() -> None:
 def test_subprotocols_that_are_no_tokens(value: str) -> None:
     with pytest.raises(RuntimeError, match="is no WebSocket subprotocol"):
         accept(request()).response_headers(value, [])
+
+
+@pytest.mark.parametrize("value", [b"chat", 5, ["chat"]])
+def test_subprotocols_of_another_type(value: object) -> None:
+    with pytest.raises(RuntimeError, match="must be str, not"):
+        accept(request()).response_headers(value, [])  # type: ignore[arg-type]
+
+
+def test_connection_lines_are_left_out() -> None:
+    lines = b"date: x\r\nconnection: close\r\nx-connection: a\r\nconnection:b\r\n"
+    assert without_connection(lines) == b"date: x\r\nx-connection: a\r\n"
+    assert without_connection(b"") == b""
 
 
 # -- permessage-deflate: RFC 7692 7.1 -------------------------------------------------

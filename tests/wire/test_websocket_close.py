@@ -3,6 +3,7 @@ still send, and how long the server waits (RFC 6455 7)."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,8 +44,8 @@ def wait_end(recorder: Recorder, count: int = 1) -> list[dict[str, Any]]:
     [
         (close(None), (None, ""), gone(1005, "")),
         (close(1000), (1000, ""), gone(1000, "")),
-        (close(1001, b"bye"), (1001, ""), gone(1001, "bye")),
-        (close(4321, "grüß".encode()), (4321, ""), gone(4321, "grüß")),
+        (close(1001, b"bye"), (1001, "bye"), gone(1001, "bye")),
+        (close(4321, "grüß".encode()), (4321, "grüß"), gone(4321, "grüß")),
     ],
 )
 def test_the_peers_close_is_answered_and_told(
@@ -371,6 +372,50 @@ def test_system_exit_does_not_end_the_server(site: Site) -> None:
     Peer(site.connect()).leave()
 
 
+@pytest.mark.parametrize("kind", [ValueError, OSError, ConnectionResetError])
+def test_a_fault_after_the_apps_own_close_is_logged(site: Site, kind: type) -> None:
+    """It is the application's, whatever the peer does: a database may be gone."""
+
+    async def action(receive, send):
+        await send({**CLOSE_IT, "code": 4000})
+        raise kind("a fault")
+
+    site.app = accepts_and(action)
+    Peer(site.connect()).answers_close(4000)
+    (error,) = site.errors
+    assert error.startswith("Exception in ASGI application\n")
+    assert "a fault" in error
+
+
+@pytest.mark.parametrize("how", ["leave", "reset"])
+def test_a_fault_after_the_peer_has_left_is_logged(site: Site, how: str) -> None:
+    async def action(receive, send):
+        await receive()
+        raise FileNotFoundError("a fault")
+
+    site.app = recorder = accepts_and(action)
+    peer = Peer(site.connect())
+    getattr(peer if how == "leave" else peer.client, how)()
+    wait_end(recorder)
+    site.wait_idle()
+    (error,) = site.errors
+    assert "a fault" in error
+
+
+def test_an_app_that_is_cancelled_once_the_peer_has_left_is_no_fault(
+    site: Site,
+) -> None:
+    async def action(receive, send):
+        await receive()
+        raise asyncio.CancelledError
+
+    site.app = recorder = accepts_and(action)
+    Peer(site.connect()).leave()
+    wait_end(recorder)
+    site.wait_idle()
+    assert site.warnings == []
+
+
 # -- order -------------------------------------------------------------------------
 
 BODY = {"type": "websocket.http.response.body", "body": b""}
@@ -464,6 +509,63 @@ def test_shutdown_is_1012(start_server: Callable[..., Site]) -> None:
     assert wait_end(recorder) == [CONNECT, gone(1012)]
 
 
+def test_nothing_is_received_after_the_disconnect_of_a_shutdown(
+    start_server: Callable[..., Site],
+) -> None:
+    """The peer may go on for a while: it has not read our close frame yet."""
+    told = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        told.set()
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            await receive()
+
+    recorder = Recorder(app)
+    site = start_server(recorder)
+    peer = Peer(site.connect())
+    peer.text("before")
+    eventually(lambda: len(recorder.received) == 2)
+    stop(site)
+    assert peer.closed() == (1012, "")
+    eventually(told.is_set)
+    peer.text("after")
+    peer.close(1012)
+    peer.ended()
+    last = gone(1012)
+    assert wait_end(recorder) == [CONNECT, received("before"), *[last] * 4]
+
+
+def test_shutdown_reads_on_where_the_app_does_not(
+    start_server: Callable[..., Site],
+) -> None:
+    """Its queue is full; the peer's answer to our close is behind what waits."""
+    gate = Gate()
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        await gate.wait()
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    recorder = Recorder(app)
+    site = start_server(recorder, ws_max_queue=2)
+    peer = Peer(site.connect())
+    gate.wait_reached()
+    for number in range(9):
+        peer.text(str(number))
+    peer.client.assert_silent(0.1)
+    stop(site)
+    peer.answers_close(1012)
+    eventually(lambda: not site.server.server.server_state.connections)
+    gate.open()
+    assert wait_end(recorder)[:3] == [CONNECT, received("0"), received("1")]
+    assert recorder.received[-1] == gone(1012)
+
+
 def test_shutdown_waits_a_second_for_a_peer_that_is_silent(
     start_server: Callable[..., Site],
 ) -> None:
@@ -540,9 +642,9 @@ def test_a_refused_handshake_leaves_the_server_as_it_was(site: Site) -> None:
 
 
 def test_close_frames_are_all_that_is_left(site: Site) -> None:
-    """A close code alone: no reason is answered, and no other frame."""
+    """The peer's own code and reason come back, and no other frame."""
     site.app = listen
     peer = Peer(site.connect())
-    peer.close(1001, b"going away")
-    assert peer.frame() == (CLOSE, b"\x03\xe9", False)
+    peer.close(1001, b"r" * 123)
+    assert peer.frame() == (CLOSE, b"\x03\xe9" + b"r" * 123, False)
     peer.ended()

@@ -15,6 +15,7 @@ from harness.server import eventually
 from harness.websocket import (
     ACCEPT,
     ACCEPT_KEY,
+    CLOSE_IT,
     DEFLATE,
     KEY,
     Peer,
@@ -43,6 +44,8 @@ REFUSED = {
     "an old version": (handshake(sec_websocket_version="8"), 426, "version 13"),
     "two versions": (handshake(sec_websocket_version="13, 8"), 426, "version 13"),
     "another method": (handshake(method="POST"), 400, "GET"),
+    "HTTP/1.0": (handshake(version="1.0"), 400, "HTTP/1.1"),
+    "HTTP/1.0 with a body": (handshake(version="1.0", body=b"x" * 99), 400, "HTTP/1.1"),
     "a body": (handshake(body=b"hello"), 400, "no body"),
     "a chunked body": (
         handshake(headers=[("Transfer-Encoding", "chunked")]) + b"0\r\n\r\n",
@@ -90,12 +93,26 @@ def test_a_bad_version_is_told_the_good_one(site: Site, version: str | None) -> 
     assert client.last_answer().header(b"sec-websocket-version") == b"13"
 
 
-def test_http_1_0_gets_no_websocket(site: Site) -> None:
+def test_a_handshake_that_is_a_head_request_is_refused_without_a_body(
+    site: Site,
+) -> None:
+    client = site.connect()
+    client.send(handshake(method="HEAD"))
+    answer = client.last_answer("HEAD")
+    assert (answer.status, answer.body) == (400, b"")
+
+
+@pytest.mark.parametrize("changed", [{"connection": "close"}, {"upgrade": "h2c"}])
+def test_http_1_0_that_does_not_ask_for_a_websocket_is_http(
+    site: Site, changed: dict
+) -> None:
+    """RFC 9110 7.8: its Upgrade is ignored."""
     site.app = recorder = Recorder(replies())
     client = site.connect()
-    client.send(handshake(version="1.0"))
+    client.send(handshake(version="1.0", **changed))
     assert client.last_answer().status == 200
     assert recorder.scope["type"] == "http"
+    assert site.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -112,6 +129,8 @@ def test_half_a_handshake_is_http(site: Site, changed: dict) -> None:
 def test_ws_none_answers_as_http(start_server: Callable[..., Site]) -> None:
     recorder = Recorder(replies())
     site = start_server(recorder, ws="none")
+    assert site.connect().exchange(handshake(version="1.0")).status == 200
+    recorder.scopes.clear()
     client = site.connect()
     for _ in range(2):
         assert client.exchange(handshake()).status == 200
@@ -162,6 +181,28 @@ def test_configured_headers_are_in_the_101(start_server: Callable[..., Site]) ->
     peer = Peer(site.connect())
     assert peer.all(b"x-set") == [b"yes"]
     assert peer.all(b"server") == peer.all(b"date") == []
+
+
+@pytest.mark.parametrize("value", ["close", "keep-alive, Close"])
+def test_a_configured_close_is_not_in_the_101(
+    start_server: Callable[..., Site], value: str
+) -> None:
+    """RFC 9110 7.8: the connection goes on. Whoever denies it closes it as ever."""
+
+    async def app(scope, receive, send):
+        await (echo(scope, receive, send) if scope["path"] == "/" else send(CLOSE_IT))
+
+    site = start_server(app, headers=[("X-Set", "yes"), ("Connection", value)])
+    peer = Peer(site.connect())
+    assert peer.all(b"connection") == [b"Upgrade"]
+    assert peer.all(b"x-set") == [b"yes"]
+    peer.text("hello")
+    assert peer.message() == "hello"
+    peer.leave()
+    client = site.connect()
+    client.send(handshake("/no"))
+    answer = client.last_answer()
+    assert (answer.status, answer.all(b"connection")) == (403, [value.encode()])
 
 
 # -- what came with it, and before it ----------------------------------------------
@@ -314,6 +355,7 @@ BAD_ACCEPTS = {
     "CR LF in the subprotocol": {"subprotocol": "a\r\nset-cookie: b"},
     "NUL in the subprotocol": {"subprotocol": "a\0"},
     "a subprotocol beyond ASCII": {"subprotocol": "chät"},
+    "a subprotocol of bytes": {"subprotocol": b"chat"},
     "the server's own": {"headers": [(b"Sec-WebSocket-Accept", b"x")]},
     "another extension": {"headers": [(b"sec-websocket-extensions", b"x")]},
     "another upgrade": {"headers": [(b"Upgrade", b"h2c")]},

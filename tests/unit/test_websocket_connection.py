@@ -1,0 +1,98 @@
+"""WebSocketConnection on a transport that only records: what a peer that sends and does
+not read is answered with, and how much of that waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from _fakes import FakeTransport, Wire, make_shared, on_loop, turns
+from harness.frames import CLOSE, PING, PONG, TEXT, close, frame, server_frame
+from harness.websocket import ACCEPT, echo, handshake, say
+
+LIMIT = 1000  # bytes that the transport holds before it says that it is too much
+
+
+def open_websocket(app: Any, limit: int = LIMIT) -> FakeTransport:
+    """A transport whose connection has accepted a WebSocket; its 101 is read."""
+    shared = make_shared(app, ws_ping_interval=0)
+    transport = FakeTransport(limit)
+    Wire(shared, transport).data(handshake())
+    return transport
+
+
+def sent_since(transport: FakeTransport) -> bytes:
+    written = transport.written
+    transport.writes.clear()
+    return written
+
+
+@on_loop
+async def test_pings_of_a_peer_that_does_not_read_are_not_all_answered() -> None:
+    """Or its pongs would fill the memory. RFC 6455 5.5.3: the last one is due."""
+    transport = open_websocket(echo)
+    await turns()
+    assert sent_since(transport).startswith(b"HTTP/1.1 101 ")
+    for number in range(100):
+        transport.protocol.data_received(frame(PING, b"%0120d" % number))
+        await turns(1)
+    pongs = [server_frame(PONG, b"%0120d" % number) for number in range(100)]
+    answered = sent_since(transport)
+    count = len(answered) // len(pongs[0])
+    assert answered == b"".join(pongs[:count])
+    assert LIMIT < transport.buffered < LIMIT + 2 * len(pongs[0])
+    transport.drain()
+    await turns()
+    assert sent_since(transport) == pongs[99]
+    # And from now on as ever: a pong is not sent again.
+    transport.protocol.data_received(frame(PING, b"x") + frame(TEXT, b"hello"))
+    await turns()
+    pong, text = server_frame(PONG, b"x"), server_frame(TEXT, b"hello")
+    assert sent_since(transport) == pong + text
+    transport.drain()
+    await turns()
+    assert sent_since(transport) == b""
+    transport.protocol.connection_lost(None)
+
+
+@on_loop
+async def test_a_pong_that_waits_goes_out_before_the_sends_that_wait() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(ACCEPT)
+        for _ in range(3):
+            await send(say("x" * LIMIT))
+            await asyncio.sleep(0)
+        await receive()
+        await receive()
+
+    transport = open_websocket(app)
+    await turns()
+    assert sent_since(transport).endswith(b"x" * LIMIT)
+    transport.protocol.data_received(frame(PING, b"?"))
+    assert sent_since(transport) == b""
+    transport.drain()
+    await turns()
+    assert sent_since(transport).startswith(server_frame(PONG, b"?") + b"\x81\x7e")
+    transport.protocol.connection_lost(None)
+
+
+@on_loop
+async def test_no_pong_is_sent_behind_a_close_frame() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(ACCEPT)
+        await send(say("x" * LIMIT))
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    transport = open_websocket(app)
+    await turns()
+    transport.protocol.data_received(frame(PING, b"?"))
+    sent_since(transport)
+    transport.protocol.data_received(close(1000))
+    await turns()
+    assert sent_since(transport) == server_frame(CLOSE, b"\x03\xe8")
+    assert transport.calls == ["close"]
+    transport.drain()
+    await turns()
+    assert sent_since(transport) == b""
+    transport.protocol.connection_lost(None)
