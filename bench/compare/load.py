@@ -45,7 +45,7 @@ def measure(server, workload, settings):
         figures = wrk(workload, served.port, settings.seconds, settings.load_core)
         usage = window.stop()
         served.must_live()
-    return sample(workload, figures, usage)
+        return sample(workload, figures, usage)
 
 
 def sample(workload, figures, usage):

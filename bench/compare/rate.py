@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from . import document, figures, rounds
-from .answers import check, request_bytes
+from .answers import WrongAnswer, check, request_bytes
 from .process import serving
 from .programs import Client
 from .samples import record
@@ -44,16 +44,17 @@ def measure(rate, server, workload, settings):
             figures_of_run = client.go()
             usage = window.stop()
         served.must_live()
-    return sample(figures_of_run, usage)
+        return sample(figures_of_run, usage)
 
 
 def sample(found, usage):
     """The figures of rate_load and of /proc as one record."""
     missed = found["unanswered"]
     errors = {"unanswered": missed} if missed else {}
-    requests = found["requests"] or 1
+    if not found["requests"]:
+        raise WrongAnswer(f"no request was answered: {found}")
     latency = found["latency_us"]
-    taken = record(usage, requests, found["seconds"], latency, errors)
+    taken = record(usage, found["requests"], found["seconds"], latency, errors)
     return taken | {"cpu": taken["value"], "value": latency["p99"]}
 
 
