@@ -8,11 +8,13 @@ then http://127.0.0.1:8000 in a browser, or the commands that the page lists.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import HTTPException
+from fastapi import Form, HTTPException, UploadFile, WebSocket
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
@@ -44,9 +46,27 @@ INDEX = """<!doctype html>
   <li><a href="/events">/events</a>: server-sent events: <b id="clock">...</b>
   <li><a href="/docs">/docs</a>: the generated documentation
 </ul>
+<form method="post" action="/greetings">
+  A form: <input name="name" value="Ada" required> <button>Greet</button>
+</form>
+<form method="post" action="/files" enctype="multipart/form-data">
+  An upload: <input type="file" name="file" required> <button>Send</button>
+</form>
+<form id="chat">
+  A WebSocket: <input name="text" value="Hello?"> <button>Say</button>
+  <b id="echo"></b>
+</form>
 <script>
   new EventSource("/events").onmessage = (event) => {
     document.getElementById("clock").textContent = event.data;
+  };
+  const socket = new WebSocket(location.href.replace(/^http/, "ws") + "echo");
+  socket.onmessage = (event) => {
+    document.getElementById("echo").textContent = event.data;
+  };
+  document.getElementById("chat").onsubmit = (event) => {
+    event.preventDefault();
+    socket.send(event.target.text.value);
   };
 </script>
 </html>
@@ -86,6 +106,28 @@ async def show_book(number: int) -> dict[str, str]:
 @app.post("/orders", status_code=201)
 async def place_order(order: Order) -> Receipt:
     return Receipt(total=order.price * order.quantity)
+
+
+@app.post("/greetings")
+async def greet(name: Annotated[str, Form(min_length=1)]) -> dict[str, str]:
+    return {"greeting": f"Hello, {name}!"}
+
+
+@app.post("/files", status_code=201)
+async def store_file(file: UploadFile) -> dict[str, int | str]:
+    """The file's size and digest; it is not kept."""
+    size, digest = 0, hashlib.sha256()
+    while piece := await file.read(64 * 1024):
+        size += len(piece)
+        digest.update(piece)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+@app.websocket("/echo")
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    async for text in socket.iter_text():
+        await socket.send_text(text)
 
 
 @app.get("/thread")

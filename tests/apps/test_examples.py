@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import websockets.sync.client
 from harness.fixtures import Site
 from harness.server import eventually
 
@@ -54,6 +57,30 @@ def test_pydantic_body(client: httpx.Client) -> None:
     answer = client.post("/orders", json={"price": 20, "quantity": 3})
     assert (answer.status_code, answer.json()) == (201, {"total": 60})
     assert client.post("/orders", json={"price": -1}).status_code == 422
+
+
+def test_form(client: httpx.Client) -> None:
+    answer = client.post("/greetings", data={"name": "Grace"})
+    assert answer.json() == {"greeting": "Hello, Grace!"}
+    assert client.post("/greetings", data={"name": ""}).status_code == 422
+
+
+def test_upload(client: httpx.Client) -> None:
+    data = os.urandom(300_000)
+    answer = client.post("/files", files={"file": ("data", data)})
+    digest = hashlib.sha256(data).hexdigest()
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {"size": len(data), "sha256": digest},
+    )
+
+
+def test_websocket(client: httpx.Client, site: Site) -> None:
+    url = site.server.url.replace("http", "ws", 1)
+    with websockets.sync.client.connect(f"{url}/echo") as socket:
+        for text in ("Hello?", "h\u00e9"):
+            socket.send(text)
+            assert socket.recv(timeout=10) == text
 
 
 def test_sync_route(client: httpx.Client) -> None:
