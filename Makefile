@@ -28,7 +28,7 @@ NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project
 	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn leaks lint types \
-	bench gate compare vendor wheel clean
+	bench gate load compare vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -66,6 +66,9 @@ bench: $(VENV)/tools $(VENV)/installed
 # Instructions a request, here and where this branch began; needs valgrind.
 gate: $(VENV)/tools
 	$(PY) -m bench.gate $(if $(BASE),--base $(BASE))
+# Users of locust's on the example application, beside uvicorn; build/load/report.html.
+load: $(VENV)/tools $(VENV)/installed .venv-load/ready
+	$(PY) -m bench.load --locust $(CURDIR)/.venv-load/bin/locust $(OPTIONS)
 compare:
 	$(PYTHON) -m bench.compare
 vendor: $(VENV)/tools
@@ -89,6 +92,10 @@ $(VENV)/installed: $(SOURCES) | $(PY)
 $(VENV)/tools: pyproject.toml | $(PY)
 	$(PY) -c '$(NEEDS)' > $(VENV)/needs.txt
 	$(PY) -m pip install -q -r $(VENV)/needs.txt
+	@touch $@
+.venv-load/ready: bench/load/requirements.txt
+	$(PYTHON) -m venv .venv-load
+	.venv-load/bin/python -m pip install -q -r $<
 	@touch $@
 $(VENV)/examples: examples/requirements.txt $(VENV)/installed
 	$(PY) -m pip install -q -r examples/requirements.txt

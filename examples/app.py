@@ -11,10 +11,11 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Form, HTTPException, UploadFile, WebSocket
+from fastapi import Form, HTTPException, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
@@ -126,8 +127,9 @@ async def store_file(file: UploadFile) -> dict[str, int | str]:
 @app.websocket("/echo")
 async def echo(socket: WebSocket) -> None:
     await socket.accept()
-    async for text in socket.iter_text():
-        await socket.send_text(text)
+    with suppress(WebSocketDisconnect):  # the peer may leave at any await
+        while True:
+            await socket.send_text(await socket.receive_text())
 
 
 @app.get("/thread")
