@@ -19,7 +19,6 @@ cdef class Output(Sender):
     cdef int write(self, object piece) except -1
     cdef int end_turn(self) except -1
     cdef int flush(self) except -1
-    cdef int _pass_on(self, object piece) except -1
     cdef int _collect(self, object piece) except -1
     cdef int _send_pieces(self, list pieces) except -1
     cdef int _send(self, bytes data, bint more) except -1

@@ -59,22 +59,11 @@ cdef class Output(Sender):
         """Write bytes or a list of bytes, at once or with the rest of this turn."""
         if self._transport is None:
             return 0
-        if not self.corked:
-            return self._pass_on(piece)
         self._collect(piece)
-        return self.flush() if self._size > LIMIT else 0
-
-    cdef int _pass_on(self, object piece) except -1:
-        """From a task of the app's own: uvloop joins what one turn writes."""
-        self.flush()
-        self._buffered = True
-        # Not writelines(): asyncio's forgets flow control (CVE-2024-12254).
-        if type(piece) is bytes:
-            self._transport.write(piece)
-            return 0
-        for part in <list>piece:
-            self._transport.write(part)
-        return 0
+        if self._size > LIMIT:
+            return self.flush()
+        # Not corked: a task of the app's own, or another connection's, writes.
+        return 0 if self.corked else self.end_turn()
 
     cdef int _collect(self, object piece) except -1:
         cdef list pieces
