@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench.compare.servers import clean_environment, free_port
+from bench.compare.process import clean_environment, free_port
 
 from . import judge
 

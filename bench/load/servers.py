@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.compare.servers import clean_environment, free_port
+from bench.compare.process import clean_environment, free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WORKERS = 2
