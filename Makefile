@@ -12,7 +12,7 @@ JOBS   ?= 3
 
 SOURCES := $(shell find fastserve csrc vendor setup.py pyproject.toml README.md \
 	-type f ! -name '*.so' ! -path '*/__pycache__/*')
-SUITE   := $(wildcard $(addprefix tests/,unit wire server apps isolated test_source.py))
+SUITE   := $(wildcard $(addprefix tests/,unit wire server apps isolated fuzz test_source.py))
 C_TESTS := $(patsubst tests/c/%.c,build/test-c/%,$(wildcard tests/c/test_*.c))
 C_FLAGS := -std=c11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
@@ -24,11 +24,11 @@ PYTHONS = $(shell for python in $(PYTHON) $(addprefix python3.,11 12 13 14 15) \
 	$${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin/python; do \
 	$$python -c '$(PROBE)' 2>/dev/null; done | awk -F= '!seen[$$1]++')
 # What the tests and a build in place need.
-NEEDS := import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	print(*p["dependencies"], *p["optional-dependencies"]["test"], sep="\n")
+NEEDS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*p["dependencies"], *p["optional-dependencies"][sys.argv[1]], sep="\n")
 
-.PHONY: build debug serve test test-python test-all test-c test-deploy autobahn leaks lint types \
-	bench gate load compare vendor wheel clean
+.PHONY: build debug serve test test-python test-all test-c test-deploy autobahn fuzz leaks \
+	lint types bench gate load compare vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -52,6 +52,9 @@ test-deploy: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/deploy
 autobahn: $(VENV)/tools $(VENV)/installed
 	$(PY) -P tests/autobahn/run.py
+# For FUZZ_SECONDS, 300 unless told; `make fuzz TARGETS="http1 ws_frame"` runs these.
+fuzz: $(VENV)/tools $(VENV)/fuzzer
+	$(PY) -P tests/fuzz/run.py $(TARGETS)
 leaks: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/isolated
 
@@ -90,12 +93,17 @@ $(VENV)/installed: $(SOURCES) | $(PY)
 		$(if $(and $(wildcard $@),$(wildcard $(VENV)/tools)),--no-build-isolation) .
 	@touch $@
 $(VENV)/tools: pyproject.toml | $(PY)
-	$(PY) -c '$(NEEDS)' > $(VENV)/needs.txt
+	$(PY) -c '$(NEEDS)' test > $(VENV)/needs.txt
 	$(PY) -m pip install -q -r $(VENV)/needs.txt
 	@touch $@
 .venv-load/ready: bench/load/requirements.txt
 	$(PYTHON) -m venv .venv-load
 	.venv-load/bin/python -m pip install -q -r $<
+	@touch $@
+# Not for every Python: without it the targets in C are run.
+$(VENV)/fuzzer: pyproject.toml | $(PY)
+	$(PY) -c '$(NEEDS)' fuzz > $(VENV)/fuzzer.txt
+	$(PY) -m pip install -q -r $(VENV)/fuzzer.txt || echo "atheris cannot be installed"
 	@touch $@
 $(VENV)/examples: examples/requirements.txt $(VENV)/installed
 	$(PY) -m pip install -q -r examples/requirements.txt

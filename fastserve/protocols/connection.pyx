@@ -429,8 +429,10 @@ cdef class Connection(Channel):
         if self._busy:
             self._busy = False
             return min(self.due, now + 4)
-        # Idle for a whole second: the memory is worth more than the speed.
-        self._parser.forget()
+        # Idle for a whole second: the memory is worth more than the speed. Inside a
+        # head, which the grace of a shutdown may still let end, nothing is to spare.
+        if self._parser.phase == START:
+            self._parser.forget()
         self._template = None
         self._served = False
         return self.due

@@ -45,6 +45,7 @@ cdef class WebSocket:
     cdef int _server_bits           # 0: nothing is compressed
     cdef bint _client_takeover
     cdef bint _server_takeover
+    cdef int _streams               # that have ended in the message
     cdef object _inflater           #: zlib.decompressobj or None
     cdef object _deflater           #: zlib.compressobj or None
 

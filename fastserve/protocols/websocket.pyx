@@ -49,7 +49,7 @@ cdef enum:
     # about as long as all else that it costs, and saves 200 bytes of one packet; and a
     # connection that sends but small ones never needs the 30 KB of a compressor.
     MIN_DEFLATED = 256
-    MAX_RESTARTS = 4            # deflate streams that may end inside one piece
+    MAX_RESTARTS = 4            # deflate streams that may end inside a message
 
 cdef int LEVEL = 6              # zlib's default
 cdef int MEMORY_LEVEL = 5
@@ -175,6 +175,7 @@ cdef class WebSocket:
             self._is_text = self._head.opcode == _c.FS_WS_TEXT
             self._is_deflated = self._head.rsv1
             self._announced = 0
+            self._streams = 0
         limit = self._max_deflated if self._is_deflated else self._max_size
         if self._head.length > <uint64_t>(limit - self._announced):
             return self._fail(1009, "message too big")
@@ -284,23 +285,22 @@ cdef class WebSocket:
         A stream may end inside a message (RFC 7692 7.2.3.4); what follows is another,
         whose compressor has begun afresh as well. Peers that do so end one a message.
         """
-        cdef bytes clear, more, rest
-        cdef int restarts = 0
+        cdef bytes clear = b"", rest = piece
 
-        if self._inflater is None:
-            self._inflater = DECOMPRESSOBJ(-self._client_bits)
-        clear = self._inflater.decompress(piece, limit)
-        while self._inflater.eof:
-            rest = self._inflater.unused_data
-            self._inflater = DECOMPRESSOBJ(-self._client_bits)
-            if rest == b"" or rest == TAIL or PyBytes_GET_SIZE(clear) == limit:
-                break
-            if restarts == MAX_RESTARTS:
+        while True:
+            if self._inflater is None:
+                self._inflater = DECOMPRESSOBJ(-self._client_bits)
+            # Counted a message, not a piece: how it is cut must not matter.
+            if self._streams > MAX_RESTARTS and rest != TAIL:
                 raise ZLIB_ERROR("too many streams")
-            restarts += 1
-            more = self._inflater.decompress(rest, limit - PyBytes_GET_SIZE(clear))
-            clear += more
-        return clear
+            clear += self._inflater.decompress(rest, limit - PyBytes_GET_SIZE(clear))
+            if not self._inflater.eof:
+                return clear
+            rest = self._inflater.unused_data
+            self._inflater = None
+            self._streams += 1
+            if rest == b"" or rest == TAIL or PyBytes_GET_SIZE(clear) == limit:
+                return clear
 
     cdef int _end_message(self) except -1:
         """The message in the room is whole."""

@@ -117,14 +117,19 @@ class End:
 
 
 def read(
-    reads: Iterable[bytes], parser: RequestParser | None = None
+    reads: Iterable[bytes], parser: RequestParser | None = None, forgetful: bool = False
 ) -> tuple[list[Message], End]:
-    """Feed these reads, one after the other, and collect the complete messages."""
+    """Feed these reads, one after the other, and collect the complete messages.
+
+    forgetful: as on a connection that has been idle for long before each of them.
+    """
     parser = parser or RequestParser()
     messages: list[Message] = []
     body = b""
     for data in reads:
         at = 0
+        if forgetful and parser.phase == START:
+            parser.forget()
         while at < len(data) and parser.phase != FAILED:
             at = parser.feed(data, at)
             body += parser.take_body() or b""

@@ -286,3 +286,22 @@ def test_what_a_busy_connection_remembers_an_idle_one_forgets() -> None:
     assert headers[5] is not headers[4]
     assert headers[6] is headers[7] is not headers[4]
     assert [scope["path"] for scope in app.scopes] == ["/ x"] * 8
+
+
+def test_half_a_head_is_kept_while_the_server_ends() -> None:
+    """The grace goes on for as long as the loop was held up, and so does the head."""
+    app = Seen()
+    loop = FakeLoop()
+    wire = Wire(make_shared(app, loop))
+    wire.data(get(b"/first"))
+    loop.advance(1)
+    wire.data(get(b"/second?q")[:-10])
+    wire.shared.stop(1)
+    wire.connection.shutdown()
+    for held_up in (2, 0.75):
+        loop.hold_up(held_up)
+        loop.turn()
+    loop.advance(0.3)
+    wire.data(get(b"/second?q")[-10:])
+    scope = app.scopes[1]
+    assert (scope["path"], scope["query_string"]) == ("/second", b"q")

@@ -20,6 +20,7 @@ from _websocket import (
     RSV1,
     TAIL,
     TEXT,
+    VIOLATION,
     Deflater,
     cuts,
     deflating,
@@ -99,6 +100,17 @@ def test_streams_without_end_are_refused_at_once() -> None:
     began = time.perf_counter()
     assert violation(data, deflating()) == 1007
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("number", [5, 6])
+def test_streams_in_a_message_are_counted_however_it_is_cut(number: int) -> None:
+    data = packed(FINAL_BLOCK[:-1] * number)
+    for parts in [[data], *cuts(data)]:
+        got = read(parts, deflating())
+        if number == 5:
+            assert got == [(GOT_TEXT, "Hello" * 5)]
+        else:
+            assert got == [(VIOLATION, 1007, "compressed data are broken")]
 
 
 def test_rsv1_means_nothing_unless_it_was_agreed_on() -> None:

@@ -4,13 +4,12 @@ h11, a strict parser of its own, reads in the same bytes."""
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
-import h11
 import pytest
 from harness.apps import Receive, Scope, Send, read_body, respond
 from harness.client import REQUEST
 from harness.fixtures import Site
+from harness.oracles import Read, read_by_h11
 
 CORPUS = [
     b"GET /path?query=1 HTTP/1.1\r\nHost: example.com:80\r\nAccept: */*\r\n\r\n",
@@ -25,16 +24,6 @@ CORPUS = [
 BYTES = [b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b":", b",", b"0", b"5", b"\xff"]
 BYTES += [b";", b"-", b"chunked", b"Content-Length: 3\r\n", b"Host: h\r\n", b"\x7f"]
 MUTANTS = 400
-
-
-@dataclass(frozen=True)
-class Read:
-    """A request as a parser understood it."""
-
-    method: bytes
-    target: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes
 
 
 def mutate(chance: random.Random) -> bytes:
@@ -71,34 +60,6 @@ class Reader:
         headers = tuple(scope["headers"])
         self.read.append(Read(scope["method"].encode(), target, headers, data))
         await respond(send)
-
-
-def read_by_h11(data: bytes, count: int) -> list[Read]:
-    """The first requests in the bytes, as many as h11 finds and no more than count."""
-    found: list[Read] = []
-    while len(found) < count:
-        peer = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
-        peer.receive_data(data.lstrip(b"\r\n"))
-        head, parts = None, []
-        while True:
-            try:
-                event = peer.next_event()
-            except h11.RemoteProtocolError:
-                return found
-            if event is h11.NEED_DATA or event is h11.PAUSED:
-                return found
-            if isinstance(event, h11.Request):
-                head = event
-            elif isinstance(event, h11.Data):
-                parts.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                break
-        assert head is not None
-        headers = tuple((bytes(n), bytes(v)) for n, v in head.headers)
-        target = bytes(head.target).removesuffix(b"?")
-        found.append(Read(bytes(head.method), target, headers, b"".join(parts)))
-        data = peer.trailing_data[0]
-    return found
 
 
 @pytest.mark.parametrize("seed", range(8))
