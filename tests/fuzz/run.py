@@ -44,7 +44,7 @@ EXTENSION_FLAGS = (
 
 
 def build_c(name: str) -> list[str]:
-    sources = ROOT / ("vendor/llhttp/src" if name == "fuzz_llhttp" else "csrc")
+    sources = ROOT / ("vendor/llhttp/src" if name == "fuzz_http_parser" else "csrc")
     folders = ["csrc", "tests/c", "vendor/llhttp/include"]
     program = BUILD / name
     command = ["clang", *C_FLAGS, "-fsanitize=fuzzer,address,undefined"]
