@@ -121,7 +121,7 @@ def granian(launch):
         "--host", "127.0.0.1", "--port", str(launch.port), "--interface", "asginl",
         "--loop", "uvloop", "--http", "1", "--runtime-mode", "st",
         "--runtime-threads", "1", "--workers", str(launch.workers),
-        "--backlog", str(BACKLOG), "--backpressure", str(BACKLOG),
+        "--backlog", str(BACKLOG), "--backpressure", str(FILES),
     ]  # fmt: skip
     if launch.access_log:
         argv.append("--access-log")
