@@ -286,7 +286,10 @@ def tables(page):
 
 def run(options, environment):
     """Install, wait for quiet, measure, publish; the exit code."""
-    from .terminal import Display
+    try:
+        from .terminal import Display
+    except ImportError as error:
+        raise SystemExit(f"{error}; without --no-install it is installed") from None
 
     display = Display()
     if options.render:
