@@ -13,6 +13,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.speedups import apply_mask
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 
@@ -162,3 +163,22 @@ def test_write_deflated(benchmark, size, name):
     message = text(SIZES[size])
     benchmark.group = f"websocket out, deflated, {size}"
     benchmark(peer.write, message)
+
+
+def test_unmask(benchmark, size):
+    """A binary frame read: its mask removed, its bytes copied once."""
+    payload = bytes(SIZES[size])
+    peer = Fastserve()
+    data = client_frame(payload, Opcode.BINARY)
+    assert peer.read(data) == payload
+    benchmark.group = f"mask, {size}"
+    benchmark(peer.read, data)
+
+
+def test_unmask_by_websockets(benchmark, size):
+    """The mask alone, by the C function of websockets."""
+    payload = bytes(SIZES[size])
+    masked = client_frame(payload, Opcode.BINARY)[-len(payload) :]
+    assert apply_mask(masked, KEY) == payload
+    benchmark.group = f"mask, {size}"
+    benchmark(apply_mask, masked, KEY)
