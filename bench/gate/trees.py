@@ -57,17 +57,16 @@ def lay_out(commit):
         return folder
     BASES.mkdir(parents=True, exist_ok=True)
     for old in BASES.iterdir():  # one is enough
-        shutil.rmtree(old)
-    archive = BASES / "tree.tar"
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    archive, unpacked = BASES / "tree.tar", BASES / "unpacked"
     git("archive", "--output", str(archive), commit)
-    shutil.unpack_archive(archive, folder, filter="data")
+    shutil.unpack_archive(archive, unpacked, filter="data")
     archive.unlink()
     for name in LLHTTP:  # the pin's hashes decide whether they are the right ones
-        if (ROOT / "vendor/llhttp" / name).exists():
-            shutil.copytree(
-                ROOT / "vendor/llhttp" / name, folder / "vendor/llhttp" / name
-            )
-    return folder
+        found = ROOT / "vendor" / "llhttp" / name
+        if found.exists():
+            shutil.copytree(found, unpacked / "vendor" / "llhttp" / name)
+    return unpacked.rename(folder)  # never a part of it
 
 
 def build(tree):
