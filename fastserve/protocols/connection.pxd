@@ -27,11 +27,13 @@ cdef class Connection(Channel):
     cdef bint _lingering            # the last byte is written; input is dropped
     cdef bint _stopping             # the server shuts down
     cdef bint _eof                  # the peer sends no more
+    cdef bint _lost                 # it is no transport any more
     cdef bint _reading_paused
     cdef bint _writing_paused
     cdef bint _scheduled            # _continue() is to be called
     cdef bint _busy                 # something came since the wheel's last visit
     cdef bint _confirming           # the deadline has passed; input may be unread
+    cdef bytes _read                #: of this turn: served when all have read
     # Input that waits for its turn.
     cdef bytes _pending
     cdef Py_ssize_t _pending_at
@@ -44,6 +46,7 @@ cdef class Connection(Channel):
     cdef bint _sent                 # bytes of its answer were written
     cdef bytes _head                # the answer's head, not written yet
 
+    cdef bint _serve_first(self, object transport) except -1
     cdef int _receive(self, bytes data) except -1
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1

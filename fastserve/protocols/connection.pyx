@@ -37,6 +37,7 @@ from fastserve.protocols.websocket_handshake import asks_for_websocket
 cdef enum:
     HIGH_WATER = 65536          # bytes of body unread, or of input that waits
     BURST = 32                  # requests in one callback, then others have a turn
+    SMALL = 4096                # bytes of a read that is served with its turn's others
 
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
 cdef int TRACE = 5              # uvicorn's log level below DEBUG
@@ -77,14 +78,43 @@ cdef class Connection(Channel):
             self.shutdown()             # it was accepted before the listeners closed
 
     def data_received(self, data):
+        cdef object transport = self.transport
+        if (
+            self._read is None and type(data) is bytes
+            and PyBytes_GET_SIZE(data) <= SMALL and self._output.is_direct()
+        ):
+            self._read = data
+            self._shared.serve_later(self)
+            return
         try:
-            self._receive(data if type(data) is bytes else bytes(data))
+            if self._read is not None and self._serve_first(transport):
+                transport.get_protocol().data_received(data)
+            else:
+                self._receive(data if type(data) is bytes else bytes(data))
         except Exception as error:
             self._fault(error)
 
+    cdef bint _serve_first(self, object transport) except -1:
+        """Serve what was read; whether another protocol has the transport since."""
+        self.serve_read()
+        return self.transport is not transport
+
+    cdef int serve_read(self) except -1:
+        cdef bytes data = self._read
+        if data is None:
+            return 0
+        self._read = None
+        try:
+            return self._receive(data)
+        except Exception as error:
+            return self._fault(error)
+
     def eof_received(self):
         """True keeps the transport open for the answers that are still owed."""
+        cdef object transport = self.transport
         try:
+            if self._read is not None and self._serve_first(transport):
+                return transport.get_protocol().eof_received()
             return self._receive_eof()
         except Exception as error:
             self._fault(error)
@@ -92,6 +122,10 @@ cdef class Connection(Channel):
 
     def connection_lost(self, error):
         self._trace("HTTP connection lost")
+        # What was read before is a request like any other; nobody gets its answer.
+        self._eof = self._lost = True
+        self._output.discard()
+        self.serve_read()
         self._leave()
 
     def pause_writing(self):
@@ -113,7 +147,7 @@ cdef class Connection(Channel):
         self._stopping = True
         if self._shared.grace == 0:
             self._keep = False
-        if self._exchange is None and self._pending is None:
+        if self._exchange is None and self._pending is None and self._read is None:
             if self._shared.grace == 0:
                 self._close_idle()
             elif not self._lingering and not self._closing:
@@ -315,6 +349,8 @@ cdef class Connection(Channel):
     cdef int _hand_over(self, bytes rest) except -1:
         """Give the transport to --ws's own class, which reads the request again."""
         cdef RequestParser parser = self._parser
+        if self._lost:
+            return 0
         self._trace("Upgrading to WebSocket")
         self._output.flush()
         self.resume_reading()
@@ -330,6 +366,8 @@ cdef class Connection(Channel):
         cdef Output output = self._output
         cdef WebSocketConnection protocol
 
+        if self._lost:
+            return 0
         self._trace("Upgrading to WebSocket")
         output.flush()                  # the answers before
         output.corked = False
@@ -394,7 +432,7 @@ cdef class Connection(Channel):
 
     def _idle_over(self):
         self._timer = None
-        if self._exchange is None and not self._closing:
+        if self._exchange is None and self._read is None and not self._closing:
             self._close_idle()
 
     cdef int _schedule(self) except -1:
@@ -414,6 +452,8 @@ cdef class Connection(Channel):
             self.transport.abort()
             return 0
         self._shared.refresh()
+        if self._read is not None:
+            return now + 1
         if self.due <= now:
             if not self._confirming and not self._lingering:
                 # Bytes may have come while the loop was held up: it reads first.
@@ -640,6 +680,7 @@ cdef class Connection(Channel):
         """Let go of what the connection holds, and tell the exchange."""
         cdef HttpExchange exchange = self._exchange
         self._exchange = None
+        self._read = None
         self._pending = None
         self._head = None
         self._output.discard()

@@ -14,6 +14,7 @@ cdef class Output(Sender):
     cdef bint _buffered             # the transport may still hold output
 
     cdef int open(self, object transport) except -1
+    cdef bint is_direct(self) noexcept
     cdef int discard(self) except -1
     cdef int fail(self, object error) except -1
     cdef int write(self, object piece) except -1

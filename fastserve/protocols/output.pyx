@@ -39,6 +39,10 @@ cdef class Output(Sender):
         self._fd = descriptor(transport)
         return 0
 
+    cdef bint is_direct(self) noexcept:
+        """Whether bytes go into a socket as they are: a plain connection's."""
+        return self._fd >= 0
+
     cdef int discard(self) except -1:
         """Forget what is collected; the descriptor may be another's from now on."""
         self._transport = None

@@ -11,6 +11,7 @@ cdef class Timed:
     cdef int64_t slot               # the tick this is visited at; 0: not in the wheel
 
     cdef int64_t on_tick(self, int64_t now) except -1
+    cdef int serve_read(self) except -1
 
 
 cdef class Sender:
@@ -67,6 +68,7 @@ cdef class Shared:
     cdef double grace               # seconds that kept connections still have then
     cdef bytes _lines               #: Date line and configured header lines
     cdef Py_ssize_t date_size       # bytes of the Date line in them; 0: none
+    cdef list _readers              #: what has input to serve in this turn
     cdef list _senders              #: what has output for the end of this turn
     cdef bint _ending               # end_turn() is to be called
     cdef int64_t _second            # the Unix time in the Date line
@@ -74,8 +76,11 @@ cdef class Shared:
     cdef int _reports               # explanations of refusals within that second
 
     cdef object app_for(self, list headers)
+    cdef int serve_later(self, Timed reader) except -1
     cdef int send_later(self, Sender sender) except -1
     cdef int _end_later(self) except -1
+    cdef int _serve_readers(self) except -1
+    cdef int _end_sends(self) except -1
     cdef bytes default_lines(self)
     cdef dict scope_template(self, object transport, object client, object server)
     cdef int refresh(self) except -1

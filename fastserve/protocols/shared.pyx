@@ -46,10 +46,14 @@ def keep_heap():
 
 
 cdef class Timed:
-    """Something with a deadline."""
+    """Something with deadlines, and with input that may wait for the turn's others."""
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """Called at tick `slot`. Returns the tick of the next visit, or 0: no more."""
+        return 0
+
+    cdef int serve_read(self) except -1:
+        """Called when all that was ready has been read; raises nothing."""
         return 0
 
 
@@ -216,6 +220,7 @@ cdef class Shared:
         self.root_path = config.root_path
         self.root_path_bytes = config.root_path.encode("ascii")
         self.wheel = Wheel(loop, context)
+        self._readers = []
         self._senders = []
         self._template = {
             "type": "http",
@@ -275,6 +280,18 @@ cdef class Shared:
         self._lines = b"".join(lines)
         self._second = -1
 
+    cdef int serve_later(self, Timed reader) except -1:
+        """Call its serve_read() when the loop has handed out what is ready now.
+
+        A turn in three stages, every read, then every application, then every send,
+        keeps the code of each in the processor's caches, the kernel's above all.
+        Served inside data_received(), 64 connections cost 5 % more a request.
+        """
+        if not self._ending:
+            self._end_later()
+        self._readers.append(reader)
+        return 0
+
     cdef int send_later(self, Sender sender) except -1:
         """Call its send_queued() when the loop has handed out what is ready now."""
         if not self._ending:
@@ -288,7 +305,22 @@ cdef class Shared:
         return 0
 
     def end_turn(self):
-        """Write what the turn has collected; called by the loop."""
+        """Serve what the turn has read, write what it has come to; called by the loop."""
+        try:
+            self._serve_readers()
+        finally:
+            self._end_sends()
+
+    cdef int _serve_readers(self) except -1:
+        cdef list readers = self._readers
+        cdef object reader
+        if readers:
+            self._readers = []
+            for reader in readers:
+                (<Timed>reader).serve_read()
+        return 0
+
+    cdef int _end_sends(self) except -1:
         cdef list senders = self._senders
         cdef object sender
         self._senders = []
@@ -299,6 +331,7 @@ cdef class Shared:
         finally:
             for sender in senders:
                 (<Sender>sender).send_queued()
+        return 0
 
     cdef bytes default_lines(self):
         """The lines that every answer begins with; date_size bytes of them are Date's.

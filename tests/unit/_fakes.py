@@ -134,6 +134,11 @@ class FakeLoop:
         heapq.heappush(self._timers, (when, next(self._order), handle, call))
         return handle
 
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Any
+    ) -> FakeHandle:
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
     def call_soon(
         self, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> None:

@@ -7,6 +7,7 @@ unbuilt fastserve, on the path.
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 from _command import main_module  # noqa: E402
 from _configs import LOGGERS  # noqa: E402
+from _sockets import Pair  # noqa: E402
 
 
 @pytest.fixture
@@ -49,3 +51,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         main_module, "run", lambda app, **options: made.append((app, options))
     )
     return made
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two ends of one connection, that never block."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for sock in (ours, theirs):
+            sock.setblocking(False)
+        yield ours, theirs

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from _fakes import (
-    FakeTransport,
     Wire,
     answer,
     body,
@@ -25,67 +22,7 @@ from _fakes import (
     start,
     turns,
 )
-
-
-class SocketTransport(FakeTransport):
-    """A transport over one of a pair of sockets; what it is given it holds back.
-
-    `drain` sends it, in order, as far as the socket takes it.
-    """
-
-    def __init__(self, sock: socket.socket, **extra: Any) -> None:
-        super().__init__(socket=sock, **extra)
-        self.sock = sock
-        self.held = b""
-
-    def write(self, data: Any) -> None:
-        assert len(data)
-        self._wrote(bytes(data))
-        self.held += bytes(data)
-
-    def get_write_buffer_size(self) -> int:
-        return len(self.held)
-
-    def drain(self) -> None:
-        while self.held:
-            try:
-                self.held = self.held[self.sock.send(self.held) :]
-            except BlockingIOError:
-                return
-
-
-class Peer:
-    """The other end; `got` is all that has come."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.got = b""
-
-    def read(self, size: int = 1 << 20) -> bytes:
-        """What comes now, at most this many bytes; all that came is kept too."""
-        part = b""
-        while len(part) < size:
-            try:
-                more = self.sock.recv(min(65536, size - len(part)))
-            except BlockingIOError:
-                break
-            if not more:
-                break
-            part += more
-        self.got += part
-        return part
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        for sock in (ours, theirs):
-            sock.setblocking(False)
-        yield ours, theirs
-
-
-Pair = tuple[socket.socket, socket.socket]
+from _sockets import Pair, Peer, SocketTransport
 
 
 @on_loop
@@ -126,12 +63,14 @@ async def test_what_the_socket_does_not_take_goes_to_the_transport(pair: Pair) -
     peer = Peer(pair[1])
     wire = Wire(make_shared(app), transport)
     wire.data(get() + get(b"/small"))
+    await turns()
     expected = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + data
     expected += answer(b"/small")
     assert 0 < len(wire.written) < len(expected)
     assert expected.endswith(wire.written)
     # While the transport holds something nothing overtakes it.
     wire.data(get(b"/small"))
+    await turns()
     expected += answer(b"/small")
     assert wire.written.endswith(answer(b"/small"))
     while len(peer.got) < len(expected):
@@ -141,6 +80,7 @@ async def test_what_the_socket_does_not_take_goes_to_the_transport(pair: Pair) -
     # Then the socket is used again.
     written = len(wire.written)
     wire.data(get(b"/small"))
+    await turns()
     assert peer.read() == answer(b"/small")
     assert len(wire.written) == written
 
