@@ -20,6 +20,10 @@ cdef class Connection(Channel):
     cdef dict _tls                  #: the `tls` extension; None on a plain connection
     cdef str _method                #: what the template holds
     cdef str _path                  #: likewise, without root_path
+    cdef bytes _query               #: likewise
+    cdef dict _asgi                 #: the template's, and the next two
+    cdef dict _state
+    cdef dict _extensions
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef object __weakref__
     cdef bint _served               # a request, since it was idle last
@@ -57,6 +61,7 @@ cdef class Connection(Channel):
     cdef dict _make_websocket_scope(self)
     cdef dict _make_scope(self)
     cdef dict _make_template(self)
+    cdef int _forget_template(self) except -1
     cdef int _settle(self) except -1
     cdef int _wait_idle(self) except -1
     cdef int _schedule(self) except -1

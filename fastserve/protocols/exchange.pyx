@@ -17,7 +17,9 @@ from here: that is the connection's, outside of this task's step and context.
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContext_Copy
+from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.string cimport memcmp
 
@@ -41,11 +43,14 @@ cdef extern from "Python.h":
     object PyCFunction_New(PyMethodDef *, object)
     const void *PyUnicode_DATA(object)
     int PyUnicode_KIND(object)
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
 
 
 cdef Done DONE = Done()
 cdef str START = "http.response.start"
 cdef str BODY = "http.response.body"
+cdef tuple START_KEYS = ("type", "status", "headers")
+cdef tuple BODY_KEYS = ("type", "body", "more_body")
 
 
 cdef inline bint is_text(object given, str wanted) except -1:
@@ -59,6 +64,35 @@ cdef inline bint is_text(object given, str wanted) except -1:
         and PyUnicode_KIND(given) == 1
         and memcmp(PyUnicode_DATA(given), PyUnicode_DATA(wanted),
                    PyUnicode_GET_LENGTH(wanted)) == 0)
+
+
+cdef int read_message(dict message, tuple keys, PyObject **found) except -1:
+    """Borrowed values of the three keys, NULL for what message has not.
+
+    A key that is written down in a program is interned, there as here: one walk that
+    compares addresses costs a third of three lookups. Other keys are looked up.
+    KeyError if the first one, the type, is missing.
+    """
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t at = 0
+    cdef int i
+
+    found[0] = found[1] = found[2] = NULL
+    while PyDict_Next(message, &at, &key, &value):
+        if key == <PyObject *>PyTuple_GET_ITEM(keys, 0):
+            found[0] = value
+        elif key == <PyObject *>PyTuple_GET_ITEM(keys, 1):
+            found[1] = value
+        elif key == <PyObject *>PyTuple_GET_ITEM(keys, 2):
+            found[2] = value
+        else:
+            for i in range(3):
+                found[i] = PyDict_GetItemWithError(message, keys[i])
+            break
+    if found[0] == NULL:
+        raise KeyError(keys[0])
+    return 0
 
 
 @cython.final
@@ -512,15 +546,20 @@ cdef class HttpExchange(Exchange):
             self.complete or self.disconnected or self._channel.is_writable())
 
     cdef int _start(self, dict message) except -1:
-        cdef object kind = message["type"]
+        cdef PyObject *found[3]
+        cdef object kind, status, headers
 
+        read_message(message, START_KEYS, found)
+        kind = <object>found[0]
         if not is_text(kind, START):
             raise RuntimeError(
                 f"Expected ASGI message 'http.response.start', but got '{kind}'.")
+        status = None if found[1] == NULL else <object>found[1]
+        headers = () if found[2] == NULL else <object>found[2]
         # A head that is refused counts as started: no 500 follows it.
         self.started = True
         self._refused = True
-        self._begin_response(message.get("status"), message.get("headers", ()))
+        self._begin_response(status, headers)
         self._refused = False
         if not self._call.running:
             self._flush_head()          # another task sends: its body may be far off
@@ -534,16 +573,20 @@ cdef class HttpExchange(Exchange):
         return self._shared.log_access(self.scope, status)
 
     cdef int _body_message(self, dict message) except -1:
-        cdef object kind = message["type"]
+        cdef PyObject *found[3]
+        cdef object kind, data
         cdef bint more
 
+        read_message(message, BODY_KEYS, found)
+        kind = <object>found[0]
         if not is_text(kind, BODY):
             raise RuntimeError(
                 f"Expected ASGI message 'http.response.body', but got '{kind}'.")
         if self._refused:
             raise RuntimeError("The response cannot go on: its start was refused.")
-        more = message.get("more_body", False)
-        self._channel.body(message.get("body", b""), more)
+        data = b"" if found[1] == NULL else <object>found[1]
+        more = found[2] != NULL and <object>found[2]
+        self._channel.body(data, more)
         self._head_waits = False
         if not more:
             self._end_response()

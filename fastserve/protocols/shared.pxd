@@ -57,6 +57,7 @@ cdef class Shared:
     cdef readonly double ws_ping_interval   # seconds; 0: no pings
     cdef readonly double ws_ping_timeout    # seconds; 0: none is missed
     cdef dict app_state
+    cdef dict asgi                  #: scope["asgi"] of an HTTP request, to be copied
     cdef dict _template             #: scope of any request, without its own keys
     cdef str root_path
     cdef bytes root_path_bytes

@@ -222,9 +222,10 @@ cdef class Shared:
         self.wheel = Wheel(loop, context)
         self._readers = []
         self._senders = []
+        self.asgi = {"version": config.asgi_version, "spec_version": "2.3"}
         self._template = {
             "type": "http",
-            "asgi": {"version": config.asgi_version, "spec_version": "2.3"},
+            "asgi": None,
             "http_version": "1.1",
             "server": None,
             "client": None,
@@ -305,7 +306,7 @@ cdef class Shared:
         return 0
 
     def end_turn(self):
-        """Serve what the turn has read, write what it has come to; called by the loop."""
+        """Serve what the turn has read and send what came of it; called by the loop."""
         try:
             self._serve_readers()
         finally:

@@ -242,7 +242,8 @@ cdef class EagerTask:
     cdef int start(self) except -1:
         PyContext_Enter(self.context)
         self._log_destroy_pending = True
-        previous = current_tasks.get(self._loop)
+        # Empty, as it is outside of any task, it need not be searched.
+        previous = current_tasks.get(self._loop) if current_tasks else None
         current_tasks[self._loop] = self
         try:
             self.step(None)
