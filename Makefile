@@ -76,7 +76,7 @@ load: $(VENV)/tools $(VENV)/installed .venv-load/ready
 profile: $(VENV)/tools $(VENV)/installed
 	$(PY) -m bench.profile $(OPTIONS)
 compare:
-	$(PYTHON) -m bench.compare
+	$(PYTHON) -m bench.compare $(COMPARE)
 vendor: $(VENV)/tools
 	$(PY) vendor/llhttp/fetch.py
 wheel: $(VENV)/tools

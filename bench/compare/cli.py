@@ -29,7 +29,7 @@ from .workloads import WORKLOADS
 
 # About ten minutes: what most people ask first, beside the rivals that count.
 QUICK = {
-    "only": "plaintext,headers,varied,fastapi-async,echo-1k,stream-100,ws-16",
+    "only": "plaintext,varied,fastapi-async,echo-1k,ws-16",
     "servers": "ceiling,fastserve,uvicorn,granian,h2corn,peregrine",
     "rounds": 3,
     "seconds": 2,
@@ -68,12 +68,16 @@ def cores(text):
 
 def parser():
     """The options, with the names of servers and workloads."""
-    workloads = "\n".join(f"  {w.name:<22} {w.title}" for w in WORKLOADS)
-    servers = ", ".join(server.name for server in SERVERS)
+    workloads = "\n".join(
+        f"  {w.name:<22} {'* ' if w.core else '  '}{w.title}" for w in WORKLOADS
+    )
+    servers = ", ".join(server.name for server in SERVERS if not server.is_minor)
+    minor = ", ".join(server.name for server in SERVERS if server.is_minor)
     result = argparse.ArgumentParser(
         prog="python -m bench.compare",
         description="Compare ASGI servers by CPU time a request.",
-        epilog=f"workloads:\n{workloads}\n\nservers: {servers}",
+        epilog=f"workloads (*: core):\n{workloads}\n\nservers: {servers}\n"
+        f"minor servers: {minor}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
@@ -89,8 +93,8 @@ def parser():
     add(
         "--servers",
         type=names(SERVERS, "server"),
-        default=list(SERVERS),
         metavar="SERVER[,...]",
+        help="default: all, but the minor ones only in the workloads that are core",
     )
     add(
         "--no-constant-rate",
@@ -201,7 +205,7 @@ def command_lines(servers, settings):
     with tempfile.TemporaryDirectory() as scratch:
         for server in servers:
             for workload in WORKLOADS:
-                if server in rounds.takers(workload, servers):
+                if server in rounds.takers(workload, [server], settings):
                     break
             argv = server.command(launch(workload, settings, 8000, Path(scratch)))
             text = shlex.join(argv).replace(f"{ROOT}/", "").replace(scratch, "TMP")
@@ -230,17 +234,18 @@ def first_page(options, environment, servers, left_out, settings, not_quiet):
     }
 
 
-def count_samples(options, servers):
+def count_samples(options, servers, settings):
     """How many samples the whole takes."""
     chosen = list(options.only)
     if options.constant_rate:
         chosen += [workload for workload in options.only if workload.rate]
-    return options.rounds * sum(len(rounds.takers(w, servers)) for w in chosen)
+    takers = [rounds.takers(workload, servers, settings) for workload in chosen]
+    return options.rounds * sum(map(len, takers))
 
 
 def measure(options, servers, settings, page, display):
     """Fill the document, a workload at a time, and show each."""
-    display.expect(count_samples(options, servers))
+    display.expect(count_samples(options, servers, settings))
     results = []
     for workload in options.only:
         result = rounds.run(workload, servers, settings, display.sample)
@@ -298,7 +303,9 @@ def run(options, environment):
     raise_file_limit()
     os.sched_setaffinity(0, {options.load_core})
     try:
-        servers, left_out = install(options.servers, environment, options, display)
+        servers, left_out = install(
+            options.servers or SERVERS, environment, options, display
+        )
     except InstallFailed as error:
         raise SystemExit(f"fastserve could not be installed:\n{error}") from None
     with tempfile.TemporaryDirectory() as folder, display:
@@ -309,6 +316,7 @@ def run(options, environment):
             options.server_cores,
             options.load_core,
             make_certificate(Path(folder)),
+            everyone=options.servers is not None,
         )
         used = (*options.server_cores, options.load_core)
         not_quiet = quiet.wait(used, options.patience, display.line)

@@ -33,6 +33,7 @@ class Settings:
     server_cores: tuple[int, ...]
     load_core: int
     certificate: Certificate
+    everyone: bool = True  # whether minor servers take part in every workload
 
     def cores_of(self, workload):
         """The cores that a server runs on: one a worker, as far as there are."""
@@ -49,9 +50,15 @@ class Result:
     left_out: dict = field(default_factory=dict)  # server name: what it cannot do
 
 
-def takers(workload, servers):
+def takers(workload, servers, settings):
     """The servers that a workload is for: of the limits, those that can answer it."""
-    return [s for s in servers if not s.is_limit or s.name in workload.limits]
+    everyone = settings.everyone or workload.core
+    return [
+        server
+        for server in servers
+        if (not server.is_limit or server.name in workload.limits)
+        and (everyone or not server.is_minor)
+    ]
 
 
 def run(workload, servers, settings, progress, measure=None):
@@ -60,7 +67,7 @@ def run(workload, servers, settings, progress, measure=None):
     `measure` is what measures one round, the workload's own if it is None.
     """
     measure = measure or MEASURE[workload.kind]
-    chosen = takers(workload, servers)
+    chosen = takers(workload, servers, settings)
     result = Result(workload, {server.name: [] for server in chosen})
     for number in range(settings.rounds):
         for server in chosen if number % 2 == 0 else chosen[::-1]:

@@ -78,6 +78,7 @@ class Server:
     command: Callable[[Launch], list[str]]
     program: str = ""  # a command that must be on PATH
     is_limit: bool = False  # it runs no application: no rival, but a yardstick
+    is_minor: bool = False  # unless it is asked for, only in workloads that are core
 
 
 def like_uvicorn(launch, command):
@@ -358,11 +359,15 @@ SERVERS = (
     Server("hypercorn", "hypercorn", ("hypercorn[uvloop]",), hypercorn),
     Server("h2corn", "h2corn", ("h2corn", "uvloop"), h2corn),
     Server("peregrine", "peregrine", ("peregrine-server", "uvloop"), peregrine),
-    Server("uvicorn-h11", "uvicorn", ("uvicorn[standard]",), uvicorn_h11),
-    Server("gunicorn", "gunicorn", ("gunicorn[fast]", "uvloop"), gunicorn),
-    Server("daphne", "daphne", ("daphne",), daphne),
-    Server("m0serve", "", ("m0serve",), m0serve),
-    Server("saltare", "saltare", ("saltare",), saltare),
-    Server("socketify", "socketify", ("socketify",), socketify),
-    Server("fastpysgi", "fastpysgi", ("fastpysgi",), fastpysgi),
+    Server(
+        "uvicorn-h11", "uvicorn", ("uvicorn[standard]",), uvicorn_h11, is_minor=True
+    ),
+    Server(
+        "gunicorn", "gunicorn", ("gunicorn[fast]", "uvloop"), gunicorn, is_minor=True
+    ),
+    Server("daphne", "daphne", ("daphne",), daphne, is_minor=True),
+    Server("m0serve", "", ("m0serve",), m0serve, is_minor=True),
+    Server("saltare", "saltare", ("saltare",), saltare, is_minor=True),
+    Server("socketify", "socketify", ("socketify",), socketify, is_minor=True),
+    Server("fastpysgi", "fastpysgi", ("fastpysgi",), fastpysgi, is_minor=True),
 )

@@ -17,6 +17,7 @@ class Work:
     tls: bool = False
     access_log: bool = False
     rate: bool = False  # whether it is in the table of a constant rate too
+    core: bool = False  # whether the minor servers take part too
 
     @property
     def is_websocket(self):

@@ -94,12 +94,13 @@ def plaintext(name, title, **options):
 
 
 WORKLOADS = (
-    plaintext("plaintext", "plaintext, 64 connections", rate=True),
+    plaintext("plaintext", "plaintext, 64 connections", rate=True, core=True),
     plaintext(
         "headers",
         "12 browser headers with cookie, 64 connections",
         headers=BROWSER_HEADERS,
         rate=True,
+        core=True,
     ),
     Workload(
         name="varied",
@@ -108,6 +109,7 @@ WORKLOADS = (
         answer=f"{VARIED_PATH} {VARIED_COOKIE}".encode(),
         path=VARIED_PATH,
         headers=(*BROWSER_HEADERS[:-1], ("Cookie", VARIED_COOKIE)),
+        core=True,
     ),
     Workload(
         name="fastapi-async",
@@ -116,6 +118,7 @@ WORKLOADS = (
         answer=ITEM,
         path="/async",
         rate=True,
+        core=True,
     ),
     Workload(
         name="fastapi-sync",
@@ -131,6 +134,7 @@ WORKLOADS = (
         answer=b"x" * 1024,
         method="POST",
         body_size=1024,
+        core=True,
     ),
     Workload(
         name="upload-1m",
@@ -156,6 +160,7 @@ WORKLOADS = (
         title="100 chunks, an await between, 64 connections",
         app="apps:stream",
         answer=apps.CHUNK * apps.CHUNKS,
+        core=True,
     ),
     Work(
         name="sse-1000",
@@ -229,12 +234,14 @@ WORKLOADS = (
         kind="idle",
         headers=BROWSER_HEADERS,
         connections=10_000,
+        core=True,
     ),
     plaintext(
         "start",
         "import, and start to the first answer",
         kind="start",
         connections=1,
+        core=True,
     ),
     *WEBSOCKET_WORKLOADS,
 )

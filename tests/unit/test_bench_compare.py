@@ -84,9 +84,19 @@ def test_uvicorn_and_fastserve_get_the_same_options(tmp_path: Path) -> None:
 
 def test_limits_only_where_their_answer_is_right() -> None:
     for workload in WORKLOADS:
-        chosen = {server.name for server in rounds.takers(workload, SERVERS)}
+        chosen = {s.name for s in rounds.takers(workload, SERVERS, settings(1))}
         limits = {server.name for server in SERVERS if server.is_limit}
         assert chosen & limits == set(workload.limits)
+
+
+def test_minor_servers_are_in_core_workloads_or_asked_for() -> None:
+    minor = {server.name for server in SERVERS if server.is_minor}
+    few = dataclasses.replace(settings(1), everyone=False)
+    for workload in WORKLOADS:
+        chosen = {s.name for s in rounds.takers(workload, SERVERS, few)}
+        assert chosen & minor == (minor if workload.core else set())
+        everyone = {s.name for s in rounds.takers(workload, SERVERS, settings(1))}
+        assert everyone >= minor
 
 
 # -- the rounds -----------------------------------------------------------------------
@@ -319,7 +329,7 @@ def test_quick_gives_way_to_what_is_said() -> None:
     options = cli.options_of(["--quick", "--rounds", "9", "--only", "tls"])
     assert (options.rounds, options.seconds) == (9, cli.QUICK["seconds"])
     assert [workload.name for workload in options.only] == ["tls"]
-    assert len(options.servers) < len(SERVERS)
+    assert options.servers and len(options.servers) < len(SERVERS)
 
 
 @pytest.mark.parametrize(
