@@ -73,8 +73,25 @@ cdef class Failed:
     cdef object _error
 
 
+cdef class Waiter:
+    cdef readonly object _loop      #: asyncio.AbstractEventLoop; tasks ask for it
+    cdef public bint _asyncio_future_blocking       # yielded by await, not by yield
+    cdef object _callback           #: the one that a task adds, or None
+    cdef object _context            #: contextvars.Context it is called in
+    cdef list _others               #: list[tuple[Callable, Context]] | None
+    cdef object _message            #: of cancel()
+    cdef bint _done
+    cdef bint _cancelled
+
+    cdef bint _end(self, bint cancelled) except -1
+    cdef int _schedule(self, object callback, object context) except -1
+    cdef int wake(self) except -1
+    cdef int step(self) except -1
+
+
+cdef Waiter new_waiter(object loop)
 cdef object failed(object error)
 cdef object call_send(object awaitable, sendfunc send, object value)
 cdef int raise_given(object kind, object value, object traceback) except -1
-cdef object held_with(object held, object future)
+cdef object held_with(object held, Waiter waiter)
 cdef int wake(object held) except -1

@@ -2,7 +2,7 @@
 
 from cpython.object cimport PyObject
 
-from fastserve.protocols.awaitables cimport PYGEN_ERROR, PySendResult
+from fastserve.protocols.awaitables cimport PYGEN_ERROR, PySendResult, Waiter
 from fastserve.protocols.shared cimport Shared, Timed
 
 
@@ -28,7 +28,7 @@ cdef class Exchange:
     cdef Shared _shared
     cdef Channel _channel           #: None when the exchange has no more to say to it
     cdef AppCall _call
-    cdef object _receivers          #: None, a future, or a list of futures
+    cdef object _receivers          #: None, a Waiter, or a list of them
     cdef list _line                 #: a future a send() that waits, in order; or None
 
     cdef int run(self, object app) except -1
@@ -87,7 +87,7 @@ cdef class AppCall:
 
 cdef class Receive:
     cdef Exchange _exchange
-    cdef object _waiter
+    cdef Waiter _waiter             #: None while it does not wait
 
     cdef object _wait(self)
 

@@ -29,7 +29,7 @@ from asyncio import CancelledError
 from fastserve.protocols.awaitables cimport (
     PYGEN_ERROR, PYGEN_NEXT, PYGEN_RETURN, Done, PyIter_Send, PySendResult,
     call_send, failed, fs_own, fs_raise_current, fs_set_send, give, held_with,
-    raise_given, wake,
+    new_waiter, raise_given, wake,
 )
 from fastserve.protocols.tasks cimport start_eagerly
 
@@ -126,7 +126,7 @@ cdef class Receive:
 
     cdef object _wait(self):
         """A future to yield: it is done when there may be a message."""
-        self._waiter = self._exchange._shared.loop.create_future()
+        self._waiter = new_waiter(self._exchange._shared.loop)
         self._exchange._receivers = held_with(
             self._exchange._receivers, self._waiter)
         self._waiter._asyncio_future_blocking = True

@@ -29,6 +29,8 @@ import asyncio
 import inspect
 from asyncio import CancelledError, InvalidStateError
 
+from fastserve.protocols.awaitables cimport Waiter
+
 if PY_VERSION_HEX < 0x030C0000:
     # asyncio's inside as Python 3.11 has it; no later version is asked for it.
     from asyncio import base_futures, base_tasks, coroutines, format_helpers
@@ -322,6 +324,9 @@ cdef class EagerTask:
         if type(awaited) is Future or type(awaited) is Task:
             blocking = awaited._asyncio_future_blocking
             loop = awaited._loop
+        elif type(awaited) is Waiter:
+            blocking = (<Waiter>awaited)._asyncio_future_blocking
+            loop = (<Waiter>awaited)._loop
         else:
             blocking = getattr(awaited, "_asyncio_future_blocking", None)
             if blocking is None:

@@ -49,7 +49,7 @@ cdef class WebSocketConnection(WebSocketChannel):
         self, str method, bint http10, bytes rest, bint at_eof) except -1
     cdef int _begin(self, str method, bint http10, bytes rest) except -1
     cdef int _receive(self, bytes data) except -1
-    cdef int _process(self, bytes data, Py_ssize_t at) except -1
+    cdef int _process(self, bytes data, Py_ssize_t at, bint at_once) except -1
     cdef Py_ssize_t _read(self, bytes data, Py_ssize_t at) except -1
     cdef int _take_control(self) except -1
     cdef int _answer_ping(self, bytes payload) except -1

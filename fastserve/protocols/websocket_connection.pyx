@@ -199,13 +199,17 @@ cdef class WebSocketConnection(WebSocketChannel):
         elif self._handshake is not None:
             self._pending = data
         else:
-            return self._process(data, 0)
+            return self._process(data, 0, True)
         if self._handshake is None or PyBytes_GET_SIZE(self._pending) > HIGH_WATER:
             self._pause_reading()
         return 0
 
-    cdef int _process(self, bytes data, Py_ssize_t at) except -1:
-        """Read frames; what they are answered with goes out together."""
+    cdef int _process(self, bytes data, Py_ssize_t at, bint at_once) except -1:
+        """Read frames; what they are answered with goes out together.
+
+        at_once: the loop has called, so that the application may be run from here.
+        """
+        cdef WebSocketExchange exchange = self._exchange
         cdef bint corked = self.cork()
 
         try:
@@ -214,6 +218,7 @@ cdef class WebSocketConnection(WebSocketChannel):
                 self._pending = data
                 self._pending_at = at
                 self._pause_reading()
+            exchange.deliver(at_once)
         finally:
             if corked:
                 self._output.corked = False
@@ -351,7 +356,7 @@ cdef class WebSocketConnection(WebSocketChannel):
         if self._pending is not None and not self._exchange.is_full():
             data = self._pending
             self._pending = None
-            self._process(data, self._pending_at)
+            self._process(data, self._pending_at, False)
         if self._reading_paused and self._pending is None and not (
                 self._closing or self._exchange.is_full()):
             self._reading_paused = False

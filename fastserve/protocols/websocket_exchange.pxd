@@ -34,6 +34,7 @@ cdef class WebSocketExchange(Exchange):
     cdef bint is_full(self) noexcept
     cdef bint has_messages(self) noexcept
     cdef int feed(self, object message, Py_ssize_t size) except -1
+    cdef int deliver(self, bint at_once) except -1
     cdef int peer_closed(self, object code, object reason) except -1
     cdef WebSocketChannel _wire(self)
     cdef int _open(self, dict message, str kind) except -1

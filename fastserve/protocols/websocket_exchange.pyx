@@ -18,6 +18,7 @@ cimport cython
 
 from asyncio import CancelledError
 
+from fastserve.protocols.awaitables cimport Waiter
 from fastserve.protocols.utils import (
     ClientDisconnected, get_client_addr, get_path_with_query_string,
 )
@@ -68,14 +69,28 @@ cdef class WebSocketExchange(Exchange):
         return self._queue is not None and len(self._queue) > 0
 
     cdef int feed(self, object message, Py_ssize_t size) except -1:
-        """A message of the peer's, str or bytes."""
+        """A message of the peer's, str or bytes; deliver() comes after the last."""
         if self.state != ACCEPTED or self._disconnect is not None:
             return 0                    # we have closed: RFC 6455 1.4
         if self._queue is None:
             self._queue = []
         self._queue.append(message)
         self.unread += size
-        return self._wake_receivers() if self._receivers is not None else 0
+        return 0
+
+    cdef int deliver(self, bint at_once) except -1:
+        """Whoever waits for what was fed goes on.
+
+        at_once: inside this call, which is then the loop's own.
+        """
+        cdef object held = self._receivers
+
+        if held is None or not self._queue:
+            return 0
+        if not at_once or type(held) is not Waiter:
+            return self._wake_receivers()
+        self._receivers = None
+        return (<Waiter>held).step()
 
     cdef int peer_closed(self, object code, object reason) except -1:
         """The WebSocket has ended; the first call says how. reason may be None."""
