@@ -32,7 +32,8 @@ TIMEOUT = 20  # seconds that any single step may take
 FILE = os.urandom(200_000)
 DIGEST = hashlib.sha256(FILE).hexdigest()
 LARGE = "/static-offline-docs/swagger-ui-bundle.js"  # more than a socket's buffers
-RESTART = 1012  # RFC 6455's registry: the server restarts, connect again
+# Codes of a close (RFC 6455, 7.4): as asked; the server restarts, connect again.
+NORMAL, RESTART = 1000, 1012
 
 turns = defaultdict(itertools.count)  # class: how many users of it there were
 
@@ -247,11 +248,15 @@ class Talker(Guest):
         with self.step("WS", "/echo, connect"):
             url = self.host.replace("http", "ws", 1) + "/echo"
             connection = websocket.create_connection(url, timeout=TIMEOUT)
-        with closing(connection):
+        try:
             for _ in range(random.randint(5, 30)):
                 if self.say(connection) == RESTART:
                     return
                 time.sleep(random.uniform(0.1, 0.4))
+            self.part(connection)
+        finally:
+            # Not close(): it swallows whatever is raised in it, the end of the run too.
+            connection.shutdown()
 
     def say(self, connection):
         """One message there and back; returns the code of a close in its place."""
@@ -266,6 +271,16 @@ class Talker(Guest):
             else:
                 assert data == text.encode(), "another text came back"
         return code
+
+    def part(self, connection):
+        """The closing handshake; the server may have begun its own."""
+        with self.step("WS", "/echo, close"):
+            connection.send_close()
+            frame = connection.recv_frame()
+            while frame.opcode != websocket.ABNF.OPCODE_CLOSE:
+                frame = connection.recv_frame()
+            code = struct.unpack("!H", frame.data[:2])[0]
+            assert code in (NORMAL, RESTART), f"closed with {code}"
 
 
 class SlowReader(Guest):
