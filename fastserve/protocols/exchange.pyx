@@ -31,6 +31,7 @@ from fastserve.protocols.awaitables cimport (
     call_send, failed, fs_own, fs_raise_current, fs_set_send, give, held_with,
     new_waiter, raise_given, wake,
 )
+from fastserve.protocols.shared cimport PyThread_get_thread_ident
 from fastserve.protocols.tasks cimport start_eagerly
 
 
@@ -391,6 +392,8 @@ cdef class Exchange:
         RuntimeError, at the await, for a message out of order or one that no peer
         could be sent.
         """
+        if PyThread_get_thread_ident() != self._shared.thread:
+            return self._send_at_await(message)
         if self._line or self._must_wait():
             return self._send_later(message)
         try:
@@ -398,6 +401,14 @@ cdef class Exchange:
         except Exception as error:
             return failed(error)
         return DONE
+
+    async def _send_at_await(self, message):
+        """Called in a thread that is not the loop's, where it is awaited: asgiref's
+        async_to_sync and asyncio.run_coroutine_threadsafe() are used so."""
+        if self._line or self._must_wait():
+            await self._send_later(message)
+        else:
+            self._send(message)
 
     async def _send_later(self, message):
         """Wait in line: several tasks' messages go out in the order of their calls.

@@ -5,6 +5,11 @@ from libc.stdint cimport int64_t
 from fastserve.protocols.access_log cimport AccessLog
 
 
+cdef extern from "Python.h":
+    # Cython's own declaration has the sign of Python 3.6.
+    unsigned long PyThread_get_thread_ident() noexcept
+
+
 cdef class Timed:
     # One place in the wheel; the tick numbers count from the wheel's start.
     cdef int64_t due                # when the deadline has passed; 0: there is none
@@ -56,6 +61,7 @@ cdef class Shared:
     cdef readonly Py_ssize_t ws_max_queue   # messages, at least 1
     cdef readonly double ws_ping_interval   # seconds; 0: no pings
     cdef readonly double ws_ping_timeout    # seconds; 0: none is missed
+    cdef unsigned long thread       # the loop's
     cdef dict app_state
     cdef dict asgi                  #: scope["asgi"] of an HTTP request, to be copied
     cdef dict _template             #: scope of any request, without its own keys

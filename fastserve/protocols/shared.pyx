@@ -190,7 +190,8 @@ cdef class Shared:
 
     config is a loaded Config, server_state Server's, app_state the lifespan's state
     (each request gets a shallow copy), context the contextvars.Context that serve()
-    runs in. Raises ValueError if a configured header cannot be sent.
+    runs in; it is made in the loop's thread. Raises ValueError if a configured header
+    cannot be sent.
     """
 
     def __init__(self, config, server_state, app_state, loop, context):
@@ -202,6 +203,7 @@ cdef class Shared:
             self._direct = self.app.app
         self.app_state = app_state
         self.loop = loop
+        self.thread = PyThread_get_thread_ident()
         self.context = context
         self.connections = server_state.connections
         self.tasks = server_state.tasks

@@ -9,11 +9,13 @@ import inspect
 import warnings
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from harness.apps import body, read_body, respond, start
 from harness.client import REQUEST, request
 from harness.fixtures import Site
 from harness.inside import run_inside
 from harness.server import eventually
+from harness.websocket import ACCEPT, CLOSE_IT, Peer, say
 
 LATER = pytest.mark.parametrize(
     "later", [False, True], ids=["first step", "later step"]
@@ -314,3 +316,83 @@ def test_race_of_the_client_s_leaving_and_the_work(site: Site) -> None:
     eventually(lambda: outcome)
     assert outcome == [["watch"]]
     assert site.warnings == []
+
+
+def test_a_send_called_in_another_thread_does_nothing_there(site: Site) -> None:
+    """It is a coroutine elsewhere, which begins where it is awaited."""
+
+    async def app(scope, receive, send):
+        unused = await asyncio.to_thread(send, start(500))
+        call = await asyncio.to_thread(send, start(200))
+        unused.close()
+        await call
+        for part in (b"whole", b""):
+            await (await asyncio.to_thread(send, body(part, bool(part))))
+
+    site.app = app
+    answer = site.connect().exchange(REQUEST)
+    assert (answer.status, answer.body) == (200, b"whole")
+
+
+def test_a_wrong_send_called_in_another_thread_raises_where_it_is_awaited(
+    site: Site,
+) -> None:
+    async def app(scope, receive, send):
+        call = await asyncio.to_thread(send, body(b"x"))
+        with pytest.raises(RuntimeError, match=r"Expected .* 'http.response.start'"):
+            await call
+        await respond(send)
+
+    site.app = app
+    assert site.connect().exchange(REQUEST).status == 200
+
+
+def test_sends_of_a_thread_that_waits_for_the_loop(site: Site) -> None:
+    """More than the client takes at once: what the thread sends waits for it."""
+
+    async def app(scope, receive, send):
+        loop = asyncio.get_running_loop()
+
+        def in_thread() -> None:
+            for message in (start(), *[body(b"x" * 100_000, True)] * 100, body()):
+                asyncio.run_coroutine_threadsafe(send(message), loop).result(20)
+
+        await asyncio.to_thread(in_thread)
+
+    site.app = app
+    client = site.connect()
+    client.send(REQUEST)
+    assert len(client.answer().body) == 100 * 100_000
+
+
+def test_a_websocket_s_send_called_in_another_thread(site: Site) -> None:
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        unused = await asyncio.to_thread(send, CLOSE_IT)
+        unused.close()
+        await (await asyncio.to_thread(send, say("still open")))
+        await receive()
+        await receive()
+
+    site.app = app
+    peer = Peer(site.connect())
+    assert peer.message() == "still open"
+    peer.leave()
+
+
+def test_send_given_to_async_to_sync(site: Site) -> None:
+    """As Channels' consumers in threads have it; it warns that it cannot tell."""
+
+    async def app(scope, receive, send):
+        with pytest.warns(UserWarning, match="non-async-marked callable"):
+            send_in_thread = async_to_sync(send)
+
+        @sync_to_async
+        def in_thread() -> None:
+            for message in (start(), body(b"from a thread", True), body()):
+                send_in_thread(message)
+
+        await in_thread()
+
+    site.app = app
+    assert site.connect().exchange(REQUEST).body == b"from a thread"

@@ -578,26 +578,6 @@ def test_shutdown_waits_a_second_for_a_peer_that_is_silent(
     assert 0.8 < time.monotonic() - begun < 3
 
 
-def test_shutdown_does_not_wait_for_a_peer_that_does_not_read(
-    start_server: Callable[..., Site],
-) -> None:
-    async def app(scope, receive, send):
-        await send(ACCEPT)
-        try:
-            while True:
-                await send(say(b"x" * 1_000_000))
-        except OSError:
-            pass
-
-    site = start_server(app, timeout_graceful_shutdown=None)
-    peer = Peer(site.connect())
-    time.sleep(0.1)
-    begun = time.monotonic()
-    site.server.stop()
-    assert time.monotonic() - begun < 6
-    peer.client.close()
-
-
 def test_shutdown_before_the_app_accepts_is_500(
     start_server: Callable[..., Site],
 ) -> None:
