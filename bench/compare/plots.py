@@ -1,10 +1,7 @@
 """Draws a document as PNG files for a slide: white ground, 16:9, readable from far.
 
-The first half finds what is to be drawn, as plain numbers; the second half draws it.
-A plot without data is not drawn. Nothing here measures.
+What they show is found in series.py. A plot without data is not drawn.
 """
-
-import statistics
 
 import matplotlib
 
@@ -13,7 +10,18 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator  # noqa: E402
 
-OURS = "fastserve"
+from .figures import OURS  # noqa: E402
+from .series import (  # noqa: E402
+    CONNECTIONS,
+    SHARES,
+    bars,
+    by_connections,
+    curves,
+    end_of,
+    places,
+    ratios,
+)
+
 COLOURS = {  # Okabe and Ito's, told apart by all eyes
     OURS: "#d55e00",
     "uvicorn": "#0072b2",
@@ -27,14 +35,6 @@ LIMIT = "#d0d0d0"  # nginx and the ceiling
 INK, FAINT = "#222222", "#e4e4e4"
 
 PANELS = ("plaintext", "headers", "varied", "fastapi-async", "echo-1k", "stream-100")
-CONNECTIONS = {
-    1: "connections-1",
-    64: "plaintext",
-    512: "connections-512",
-    4096: "connections-4096",
-}
-SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
-FEW = 9  # bars of one panel
 
 STYLE = {
     "figure.figsize": (13.33, 7.5),
@@ -53,59 +53,6 @@ STYLE = {
 }
 
 
-# -- what is drawn --------------------------------------------------------------------
-
-
-def bars(entry):
-    """(server, value, low, high), the best first: FEW of them, fastserve among them."""
-    found = sorted(
-        (figures["value"], name, figures["low"], figures["high"])
-        for name, figures in entry["servers"].items()
-    )
-    ours = [bar for bar in found if bar[1] == OURS]
-    chosen = found[:FEW] if ours and ours[0] in found[:FEW] else found[: FEW - 1] + ours
-    return [(name, value, low, high) for value, name, low, high in chosen]
-
-
-def ratios(entries, kinds):
-    """{workload: {server: its figure / fastserve's}} for workloads of some kinds."""
-    found = {}
-    for name, entry in entries.items():
-        row = {
-            server: figures["to_fastserve"]
-            for server, figures in entry["servers"].items()
-            if figures["to_fastserve"] and server not in (OURS, *entry["limits"])
-        }
-        if entry["kind"] in kinds and row:
-            found[name] = row
-    return found
-
-
-def by_connections(entries):
-    """{server: [(connections, value), ...]} for the servers that have all points."""
-    found = {}
-    for count, name in CONNECTIONS.items():
-        for server, figures in entries.get(name, {"servers": {}})["servers"].items():
-            found.setdefault(server, []).append((count, figures["value"]))
-    most = max(map(len, found.values()), default=0)
-    return {s: line for s, line in found.items() if len(line) == most > 1}
-
-
-def curves(entry):
-    """{server: [(share, ms), ...]}: percentiles of the latency, medians of rounds."""
-    found = {}
-    for server, figures in entry["servers"].items():
-        latencies = [sample["latency_us"] for sample in figures["samples"]]
-        found[server] = [
-            (share, statistics.median(taken[name] for taken in latencies) / 1000)
-            for name, share in SHARES.items()
-        ]
-    return found
-
-
-# -- how it is drawn ------------------------------------------------------------------
-
-
 def colour(server, limits=("ceiling", "nginx")):
     """The colour of a server in every plot."""
     return LIMIT if server in limits else COLOURS.get(server, REST)
@@ -116,11 +63,17 @@ def plain(value, _=None):
     return f"{value:,.0f}" if value >= 10 else f"{value:g}"
 
 
+def short(value):
+    """A figure at a bar: three digits or so."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def figure(title, note, **grid):
     """A figure and its axes, with a title and a line of small print."""
     shape, axes = plt.subplots(squeeze=False, layout="constrained", **grid)
+    shape.get_layout_engine().set(w_pad=0.18, h_pad=0.18, wspace=0.03, hspace=0.05)
     shape.suptitle(title, x=0.012, ha="left", fontsize=23, fontweight="bold")
-    shape.supxlabel(note, x=0.012, ha="left", fontsize=11, color="#666666")
+    shape.supxlabel(note, x=0.012, ha="left", fontsize=10.5, color="#666666")
     return shape, axes
 
 
@@ -128,22 +81,27 @@ def small_print(page):
     """What the figures depend on, in one line."""
     machine, versions = page["machine"], page["versions"]
     python = next(iter(versions.items()), ("", ""))
-    parts = [machine.get("processor"), " ".join(python), page["rounds"]]
+    rounds = "rounds: " + page["rounds"].partition(",")[0]
+    parts = [machine.get("processor"), " ".join(python), rounds]
     if page["not_quiet"]:
         parts.append("THE MACHINE WAS NOT QUIET")
     return "  ·  ".join([page["date"][:10], *filter(None, parts)])
 
 
-def draw_bars(axis, entry, title, unit=""):
+def draw_bars(axis, entry, title):
     """One panel of horizontal bars, each with its value and its spread."""
     found = bars(entry)[::-1]
+    end = end_of(found)
     for place, (name, value, low, high) in enumerate(found):
-        axis.barh(place, value, color=colour(name), height=0.74)
-        axis.plot([low, high], [place, place], color=INK, lw=1.2, alpha=0.6)
+        axis.barh(place, min(value, end), color=colour(name), height=0.74)
+        if value > end:  # a gap: the bar is longer than is drawn
+            axis.barh(place, end * 0.015, left=end * 0.86, color="white", height=0.9)
+        elif high <= end:
+            axis.plot([low, high], [place, place], color=INK, lw=1.2, alpha=0.6)
         weight = "bold" if name == OURS else "normal"
         axis.annotate(
-            f"{plain(round(value, 1))}{unit}",
-            (max(value, high), place),
+            short(value),
+            (min(max(value, high), end), place),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
@@ -153,7 +111,7 @@ def draw_bars(axis, entry, title, unit=""):
     axis.set_yticks(range(len(found)), [bar[0] for bar in found], fontsize=12)
     for label in axis.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == OURS else "normal")
-    axis.set_xlim(0, max(max(bar[1], bar[3]) for bar in found) * 1.17)
+    axis.set_xlim(0, end * 1.2)
     axis.set_title(title)
     axis.xaxis.set_visible(False)
     axis.spines["bottom"].set_visible(False)
@@ -166,7 +124,7 @@ def draw_cpu(page):
     entries = {n: e for n, e in entries.items() if e["servers"]}
     if not entries:
         return None
-    columns = min(3, len(entries))
+    columns = 2 if len(entries) in (2, 4) else min(3, len(entries))
     lines = -(-len(entries) // columns)
     shape, axes = figure(
         "CPU time a request, in microseconds: less is better",
@@ -208,11 +166,13 @@ def draw_ratios(page):
             )
     axis.axvline(1, color=COLOURS[OURS], lw=2.5, zorder=1)
     axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    axis.set_xlim(min(low, 0.8), high)
     axis.set_yticks(range(len(names)), names, fontsize=13)
     axis.set_ylim(-0.7, len(names) - 0.3)
     spread_ticks(axis.xaxis, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 50, 100))
     axis.tick_params(axis="y", length=0)
-    axis.set_xlabel("fastserve costs more  ←   1   →  fastserve costs less")
+    axis.set_xlabel("left of the line fastserve costs more, right of it less")
     present = {server for row in found.values() for server in row}
     for server in COLOURS:
         if server in present:
@@ -220,7 +180,7 @@ def draw_ratios(page):
     if present - COLOURS.keys():
         axis.scatter([], [], s=45, color=REST, alpha=0.6, label="others")
     axis.plot([], [], color=COLOURS[OURS], lw=2.5, label=OURS)
-    shape.legend(loc="outside right upper", frameon=False)
+    shape.legend(loc="outside right center", frameon=False)
     return shape
 
 
@@ -235,20 +195,13 @@ def spread_ticks(axis, values):
 
 def label_lines(axis, ends):
     """Names at the right ends of lines, {name: y}, moved apart where they meet."""
-    low, high = axis.get_ylim()
-    is_log = axis.get_yscale() == "log"
     to_axes = axis.transData + axis.transAxes.inverted()
     right = axis.get_xlim()[1]
-    wanted = sorted(
-        (to_axes.transform((right, y))[1], name) for name, y in ends.items()
-    )
-    last = -1.0
-    assert low < high and (low > 0 or not is_log)
-    for y, name in wanted:
-        last = max(y, last + 0.047)
+    wanted = {name: to_axes.transform((right, y))[1] for name, y in ends.items()}
+    for name, height in places(wanted).items():
         axis.annotate(
             name,
-            (1.01, last),
+            (1.01, height),
             xycoords="axes fraction",
             va="center",
             fontsize=14,
@@ -279,8 +232,8 @@ def draw_connections(page):
     if not found:
         return None
     shape, axes = figure(
-        "CPU time a request over the number of connections, in microseconds",
-        f"{small_print(page)}  ·  plaintext  ·  both axes are logarithmic",
+        "Microseconds of CPU a request, by number of connections",
+        f"{small_print(page)}  ·  plaintext, logarithmic axes, grey: limits",
     )
     axis = axes[0, 0]
     axis.set_xscale("log")
@@ -297,8 +250,7 @@ def draw_latency(name, entry, page):
     """Percentiles of the latency at a constant rate."""
     shape, axes = figure(
         f"Latency at {entry['rate']:,} requests/s, in milliseconds: {name}",
-        f"{small_print(page)}  ·  each request timed from when it was due"
-        " (corrected for coordinated omission)",
+        f"{small_print(page)}  ·  timed from when each request was due",
     )
     axis = axes[0, 0]
     found = {
