@@ -55,7 +55,7 @@ def workloads(script, tree):
 def fixed_addresses():
     """The command that runs another at the same addresses each time.
 
-    Nothing where a container forbids it: counts then vary by some 0.1 % more.
+    Nothing where a container forbids it: counts then differ a little from run to run.
     """
     command = ["setarch", "-R"]
     allowed = subprocess.run([*command, "true"], capture_output=True).returncode == 0
