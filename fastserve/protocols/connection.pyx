@@ -189,6 +189,7 @@ cdef class Connection(Channel):
             if self._shared.grace == 0:
                 self._close_idle()
             elif not self._lingering and not self._closing:
+                self.due = 0            # of the keep-alive time
                 self._wait_idle()
 
     # --- input --------------------------------------------------------------------
@@ -452,7 +453,7 @@ cdef class Connection(Channel):
             # Inside a head, which the peer may still complete.
             if self._eof:
                 return self._close()
-            return self._wait_idle() if self._stopping and not self.due else 0
+            return self._wait_idle() if self._stopping else 0
         if not self._keep and (self._request_open or self._pending is not None):
             return self._linger()
         if self._pending is not None:
@@ -466,7 +467,8 @@ cdef class Connection(Channel):
         """Close after the keep-alive time, unless something comes before."""
         cdef Shared shared = self._shared
         if self._stopping:
-            return shared.wheel.set_deadline(self, shared.grace)
+            # Given once: neither a head nor a method in pieces renews it.
+            return 0 if self.due else shared.wheel.set_deadline(self, shared.grace)
         if shared.timeout_keep_alive >= 1:
             return shared.wheel.set_deadline(self, shared.timeout_keep_alive)
         if self._timer is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import logging
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,8 +47,6 @@ QUIET.disabled = True
 
 # What websockets lets through, or reads on behind.
 STRICTER = ("bad payload length",)
-# Where the payload may be wrong as well, and websockets looks at that first.
-TWOFOLD = ("a reserved bit is set", "bad close code")
 
 
 class Kind:
@@ -99,8 +98,9 @@ def check(data: bytes) -> None:
     # As with heads: of several faults another may be the first that is seen.
     assert verdict(read(reads(stream, cuts), kind.make())) == verdict(whole)
     check_events(whole, kind)
-    if kind.max_size == LARGE:
-        compare(whole, *by_websockets(stream, kind))
+    theirs = by_websockets(stream, kind) if kind.max_size == LARGE else None
+    if theirs is not None:
+        compare(whole, theirs)
     check_written(whole, kind)
 
 
@@ -121,19 +121,18 @@ def check_events(got: list[Got], kind: Kind) -> None:
             assert len(event[2].encode()) <= 123
 
 
-def compare(ours: list[Got], theirs: list[Got], is_comparable: bool) -> None:
+def compare(ours: list[Got], theirs: list[Got]) -> None:
     if ours and ours[-1][0] == VIOLATION:
         *before, (_, code, reason) = ours
         assert code in (1002, 1007, 1009)
-        if not is_comparable or reason in STRICTER or theirs == before:
+        if reason in STRICTER or theirs == before:
             # They wait for bytes that cannot help any more.
             assert theirs[: len(before)] == before
             return
-        if reason in TWOFOLD and theirs[-1:] == [(VIOLATION, 1007)]:
-            code = 1007
+        if code == 1002 and theirs[-1:] == [(VIOLATION, 1007)]:
+            code = 1007  # the payload is bad too, and they look at that first
         ours = [*before, (VIOLATION, code)]
-    if is_comparable:
-        assert theirs == ours, (theirs, ours)
+    assert theirs == ours, (theirs, ours)
 
 
 # -- another's implementation ----------------------------------------------------------
@@ -143,34 +142,35 @@ class Inflating(PerMessageDeflate):
     """websockets' own, which also says whether a deflate stream has ended: behind that
     it reads nothing, while RFC 7692 7.2.3.4 lets another begin."""
 
-    has_ended = False
+    def __init__(self, takeover: bool) -> None:
+        super().__init__(False, False, 15, 12)
+        self._takeover = takeover
+        self.has_ended = False
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        decoder = getattr(self, "decoder", None)
-        decoded = super().decode(frame, max_size=max_size)
-        decoder = getattr(self, "decoder", decoder)
-        self.has_ended |= decoder is not None and decoder.eof
-        if self.remote_no_context_takeover and frame.rsv1:
-            self.has_ended |= len(decoded.data) == 0
-        return decoded
+        if frame.rsv1 and not self._takeover:
+            self.decoder = zlib.decompressobj(wbits=-15)
+        try:
+            return super().decode(frame, max_size=max_size)
+        finally:
+            self.has_ended |= self.decoder.eof
 
 
-def by_websockets(stream: bytes, kind: Kind) -> tuple[list[Got], bool]:
-    """What it makes of the bytes; False if it cannot be compared to the end."""
+def by_websockets(stream: bytes, kind: Kind) -> list[Got] | None:
+    """What it makes of the bytes; None if that cannot be compared."""
     protocol = Protocol(SERVER, state=State.OPEN, max_size=None, logger=QUIET)
-    inflating = Inflating(not kind.takeover, not kind.takeover, 15, 12)
+    inflating = Inflating(kind.takeover)
     if kind.deflate:
         protocol.extensions = [inflating]
     protocol.receive_data(stream)
     reader = Messages()
     for event in protocol.events_received():
         assert isinstance(event, Frame)
-        reader.take(event, protocol)
-        if reader.is_over:
-            return reader.got, not inflating.has_ended
-    if protocol.parser_exc is not None:
+        if not reader.is_over:
+            reader.take(event, protocol)
+    if protocol.parser_exc is not None and not reader.is_over:
         reader.fail(protocol)
-    return reader.got, not inflating.has_ended
+    return None if inflating.has_ended else reader.got
 
 
 class Messages:

@@ -6,6 +6,7 @@ fuzz_*.py, which atheris runs against a build of fastserve that clang has made t
 coverage. Inputs that reach something new are kept in build/fuzz/corpus/, so that the
 next run goes on from there; a few that reach much are in corpus/ here.
 
+FUZZ_SEED makes a run the same again, as far as time allows: CI repeats a known one.
 Ends with 1 if something was found: the input is in build/fuzz/found/, and
 `python tests/fuzz/target.py NAME FILE` shows what is wrong with it. Time never makes it
 fail. Ends with 2, and says why, where there is no clang.
@@ -84,6 +85,7 @@ def environment(name: str) -> dict[str, str]:
         "LD_PRELOAD": str(preload),
         # Python's objects in blocks of their own, so that each end is seen.
         "PYTHONMALLOC": "malloc",
+        "PYTHONHASHSEED": "0",
         "ASAN_OPTIONS": "detect_leaks=0",
     }
 
@@ -98,6 +100,7 @@ def run(name: str, command: list[str], seconds: float) -> bool:
         f"-max_total_time={max(1, round(seconds))}",
         f"-max_len={MAX_LENGTH}",
         f"-artifact_prefix={found}/{name}-",
+        f"-seed={os.environ.get('FUZZ_SEED', '0')}",  # 0: another one each time
         "-print_final_stats=1",
         # A machine may be slow, and a container without ptrace.
         "-timeout=900",

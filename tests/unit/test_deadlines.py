@@ -305,3 +305,39 @@ def test_half_a_head_is_kept_while_the_server_ends() -> None:
     wire.data(get(b"/second?q")[-10:])
     scope = app.scopes[1]
     assert (scope["path"], scope["query_string"]) == ("/second", b"q")
+
+
+def test_who_is_accepted_while_the_server_ends_is_closed() -> None:
+    shared = make_shared(hello, FakeLoop())
+    shared.stop(0)
+    assert Wire(shared).calls == ["close"]
+
+
+@pytest.mark.parametrize("reads", [[], [b"GET / HT"], [b"GET", b" / HTTP/1.1\r\n"]])
+def test_who_is_accepted_while_another_takes_over_has_its_grace(
+    reads: list[bytes],
+) -> None:
+    """A second in all, which a head in pieces does not renew."""
+    loop = FakeLoop()
+    shared = make_shared(hello, loop)
+    shared.stop(1)
+    wire = Wire(shared)
+    begin = loop.now
+    for data in reads:
+        loop.advance(0.3)
+        wire.data(data)
+    closed_after(loop, wire)
+    assert 1 <= loop.now - begin <= 1 + LATE, loop.now - begin
+    assert wire.written == b""
+
+
+def test_a_request_within_the_grace_is_answered() -> None:
+    loop = FakeLoop()
+    shared = make_shared(hello, loop)
+    shared.stop(1)
+    wire = Wire(shared)
+    loop.advance(0.5)
+    wire.data(get(b"/late"))
+    loop.turn()
+    assert wire.written == answer(b"/late", b"connection: close")
+    assert wire.calls == ["close"]
