@@ -104,6 +104,10 @@ cdef int cb_on_extension(_c.llhttp_t *p, const char *at, size_t size) except -1:
     return (<RequestParser>p.data)._on_extension(size)
 
 
+cdef int cb_on_extension_name(_c.llhttp_t *p) except -1:
+    return (<RequestParser>p.data)._on_extension(1)
+
+
 cdef int cb_on_message(_c.llhttp_t *p) except -1:
     (<RequestParser>p.data).phase = COMPLETE
     return _c.HPE_PAUSED        # llhttp stops right behind the message
@@ -121,6 +125,7 @@ SETTINGS.on_headers_complete = cb_on_head
 SETTINGS.on_body = cb_on_body
 SETTINGS.on_chunk_extension_name = cb_on_extension
 SETTINGS.on_chunk_extension_value = cb_on_extension
+SETTINGS.on_chunk_extension_name_complete = cb_on_extension_name
 SETTINGS.on_message_complete = cb_on_message
 
 
@@ -605,7 +610,8 @@ cdef class RequestParser:
         return 0
 
     cdef int _on_extension(self, size_t size) except -1:
-        self._extension_size += size + 1
+        # A name, which may be empty, counts one more, however many reads it takes.
+        self._extension_size += size
         if self._extension_size > LIMIT_EXTENSIONS:
             return self._refuse(400, "the chunk extensions are too large")
         return 0

@@ -164,6 +164,26 @@ def test_chunk_extensions_are_bounded() -> None:
             assert (parser.phase, parser.status) == (FAILED, 400)
 
 
+@pytest.mark.parametrize(
+    ("extensions", "is_good"),
+    [
+        (b";" + b"a" * 16383, True),
+        (b";" + b"a" * 16384, False),
+        (b";a=" + b"b" * 16382, True),
+        (b";a=" + b"b" * 16383, False),
+        (b";" * 16383 + b"a", True),
+        (b";" * 16384 + b"a", False),
+    ],
+)
+def test_the_bound_of_extensions_however_they_are_cut(
+    extensions: bytes, is_good: bool
+) -> None:
+    data = chunked(b"1%s\r\nx\r\n0\r\n\r\n" % extensions)
+    singles = [data[at : at + 1] for at in range(len(data))]
+    for reads in ([data], singles):
+        assert (read(reads)[1].phase == START) == is_good
+
+
 def test_each_body_has_its_extensions_for_itself() -> None:
     data = chunked(b"1;a=%s\r\nx\r\n0\r\n\r\n" % (b"b" * 10_000))
     messages, end = read([data * 5])
