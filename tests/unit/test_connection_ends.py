@@ -500,3 +500,16 @@ async def test_a_fault_wakes_the_request_that_runs() -> None:
     await turns()
     assert got == [{"type": "http.disconnect"}]
     assert wire.calls == ["abort"]
+
+
+@on_loop
+async def test_input_that_waited_is_read_again_behind_a_refusal() -> None:
+    """It was paused while an answer ran; now it is to be dropped, not left to a RST."""
+    app = Held()
+    wire = Wire(make_shared(app))
+    wire.data(get(b"/a"), b"\0" * 40_000, b"\0" * 40_000)
+    assert not wire.transport.reading
+    await app.let_go("/a")
+    assert wire.written.startswith(answer(b"/a") + b"HTTP/1.1 400 ")
+    assert "write_eof" in wire.calls and not wire.transport.is_closing()
+    assert wire.transport.reading

@@ -164,6 +164,12 @@ def test_chunk_extensions_are_bounded() -> None:
             assert (parser.phase, parser.status) == (FAILED, 400)
 
 
+def test_empty_lines_count_anew_before_each_request() -> None:
+    reads = [b"\r\n" * 20, head()] * 10
+    messages, end = read(reads, RequestParser(limit_line=60))
+    assert len(messages) == 10 and end.phase == START
+
+
 @pytest.mark.parametrize(
     ("extensions", "is_good"),
     [

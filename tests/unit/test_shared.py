@@ -301,7 +301,7 @@ def test_what_is_wrong_with_a_request_is_said_a_few_times_a_second(
     # uvicorn's line is there each time.
     assert caplog.messages.count("Invalid HTTP request received.") == 100
     explained = [text for text in caplog.messages if text.startswith("Refused")]
-    assert 1 <= len(explained) <= 10  # 5, and the second may have changed
+    assert 5 <= len(explained) <= 10  # 5, and the second may have changed
     assert explained[0] == (
         "Refused with 400, from 192.0.2.1:50000: the protocol is not HTTP, at byte 7 "
         r"of b'GET /a b HTTP/1.1\r\n\r\n'."
