@@ -457,9 +457,10 @@ cdef class Exchange:
 
     cdef int _log_failure(self, object error) except -1:
         # A client that went away is no fault of the application's, and Starlette's
-        # ClientDisconnect is how an application says that it noticed.
+        # ClientDisconnect is how an application says that it noticed. An OSError is
+        # about something else: send() raises none here.
         if self._peer_finished and (
-                isinstance(error, (OSError, CancelledError))
+                isinstance(error, CancelledError)
                 or type(error).__name__ == "ClientDisconnect"):
             self._shared.logger.debug("The client left: %r", error)
             return 0

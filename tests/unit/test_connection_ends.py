@@ -185,6 +185,32 @@ async def test_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @on_loop
+@pytest.mark.parametrize(
+    ("fault", "level"),
+    [
+        (OSError("the database has gone"), logging.ERROR),
+        (ValueError("wrong"), logging.ERROR),
+        (asyncio.CancelledError(), logging.DEBUG),
+    ],
+)
+async def test_what_an_app_raises_when_its_client_has_left(
+    fault: BaseException, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "uvicorn.error")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await receive()
+        raise fault
+
+    wire = Wire(make_shared(app))
+    wire.data(get())
+    wire.lost()
+    await turns()
+    assert [record.levelno for record in caplog.records] == [level]
+
+
+@on_loop
 async def test_a_lost_connection_wakes_a_send_that_waits() -> None:
     ended = asyncio.Event()
 
