@@ -30,6 +30,10 @@ ROUNDS = 100
 # What the interpreter itself may keep: grown tables, free lists, cached names.
 SPARE_BLOCKS = 50
 SPARE_OBJECTS = 20
+# A leak comes with every exchange; what the interpreter caches comes now and then.
+# CPython 3.11 keeps a string in its method cache for many a call of a C function that
+# names its method by characters, as asyncio's tasks ask a future for its result.
+ATTEMPTS = 3
 
 Address = tuple[str, int]
 Kind = Callable[[Address], None]
@@ -127,6 +131,14 @@ def measure(server: ServerThread, kind: Kind, max_cycles: int) -> tuple[str, boo
     for _ in range(2):  # fills caches and free lists
         kind(server.address)
         settle(server)
+    for _ in range(ATTEMPTS):
+        told, leaks = measure_once(server, kind, max_cycles)
+        if not leaks:
+            break
+    return told, leaks
+
+
+def measure_once(server: ServerThread, kind: Kind, max_cycles: int) -> tuple[str, bool]:
     gc.collect()
     blocks, objects = count()
     kind(server.address)
