@@ -233,7 +233,7 @@ def test_a_send_cancelled_before_its_first_step(site: Site) -> None:
     client.finish()
     data = client.read_to_eof()
     site.allow_errors()
-    assert outcomes == ["cancelled"]
+    eventually(lambda: outcomes == ["cancelled"])  # its answer may be out before
     assert not data.endswith(b"ok") or data.startswith(b"HTTP/1.1 200 OK\r\n")
     assert data.count(b"HTTP/1.1") <= 1
 

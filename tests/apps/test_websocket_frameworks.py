@@ -410,5 +410,7 @@ def test_socketio(start_server: Callable[..., Site], transports: list[str]) -> N
         return client
 
     talk(conversation())
-    eventually(lambda: log == ["transport close"] * 2)
+    eventually(lambda: len(log) == 2)
+    # Its packet that says so and the close come together; each has a task of its own.
+    assert set(log) <= {"client disconnect", "transport close"}
     assert site.warnings == []
