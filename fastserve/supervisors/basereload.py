@@ -119,7 +119,14 @@ class BaseReload:
         self._log_process("Started", f" using {self.reloader_name}")
         for sig in HANDLED_SIGNALS:
             signal.signal(sig, self.signal_handler)
+        self.begin_watch()
         self._start_child()
+
+    def begin_watch(self) -> None:
+        """Take note of how the files are, before the first child reads them.
+
+        What changes while that child starts would else pass unseen; to be overridden.
+        """
 
     def restart(self) -> None:
         """End the child and start another one."""

@@ -31,10 +31,8 @@ class StatReload(BaseReload):
                 "watchfiles is installed."
             )
 
-    def startup(self) -> None:
-        # Before the child starts, or what changes while it does would pass unseen.
+    def begin_watch(self) -> None:
         self.mtimes = self._read_mtimes()
-        super().startup()
 
     def restart(self) -> None:
         self.mtimes = self._read_mtimes()

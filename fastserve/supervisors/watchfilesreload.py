@@ -12,8 +12,9 @@ from fastserve.config import Config
 from fastserve.reload_paths import is_dir
 from fastserve.supervisors.basereload import BaseReload
 
-# Milliseconds without a change after which the child is looked at again.
-_TIMEOUT = 500
+# Milliseconds without a change after which the child is looked at again; also what the
+# start of the first child waits, as long as one step of watchfiles.
+_TIMEOUT = 50
 # Unless told otherwise.
 INCLUDES = ("*.py",)
 EXCLUDES = (".*", ".py[cod]", ".sw.*", "~*")
@@ -68,6 +69,10 @@ class WatchFilesReload(BaseReload):
             yield_on_timeout=True,
             ignore_permission_denied=True,
         )
+
+    def begin_watch(self) -> None:
+        # The generator asks the system for events in its first step, not when made.
+        next(self.watcher, None)
 
     def should_restart(self) -> list[Path] | None:
         self.pause()

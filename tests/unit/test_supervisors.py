@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import pickle
@@ -324,6 +325,22 @@ def test_paths_are_shown_below_the_working_directory(
     monkeypatch.chdir(tmp_path)
     assert _display_path(tmp_path / "a" / "b.py") == "'a/b.py'"
     assert _display_path(Path("/elsewhere/b.py")) == "'/elsewhere/b.py'"
+
+
+@pytest.mark.usefixtures("signals_restored")
+@pytest.mark.parametrize("strategy", [StatReload, WatchFilesReload])
+def test_a_change_while_the_first_child_starts_is_seen(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: type[StatReload | WatchFilesReload],
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("")
+    reloader = strategy(reload_config(tmp_path), lambda sockets: None, [])
+    monkeypatch.setattr(reloader, "_start_child", lambda: os.utime(path, (1, 1)))
+    reloader.startup()
+    changes = itertools.islice(reloader, 100)
+    assert next(filter(None, changes), None) == [path]
 
 
 def test_stat_sees_changed_files_and_no_new_ones(tmp_path: Path) -> None:
