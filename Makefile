@@ -6,7 +6,7 @@ PY     := $(VENV)/bin/python
 
 # Against the installed package: -P keeps the working directory, and with it
 # ./fastserve, off the path.
-PYTEST := $(PY) -P -m pytest
+PYTEST := $(PY) -P -m pytest $(if $(RERUNS),--reruns $(RERUNS))
 # Much of the suite waits, for processes and for time to pass: three at once.
 JOBS   ?= 3
 
@@ -41,7 +41,7 @@ test-python: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) -n $(JOBS) --dist loadfile $(SUITE)
 test-all:
 	@test -n "$(PYTHONS)" || { echo "no Python >= 3.11 was found"; exit 1; }
-	@set -e; for found in $(PYTHONS); do echo "== Python $$found"; \
+	@set -e; for found in $(filter-out $(TESTED:%=%=%),$(PYTHONS)); do echo "== Python $$found"; \
 		$(MAKE) test-python PYTHON=$${found#*=} VENV=.venv-$${found%%=*}; done
 test-c: $(C_TESTS)
 	@set -e; for test in $^; do echo $$test; ./$$test; done
