@@ -66,12 +66,15 @@ def wait_answering(server: ServerProcess, count: int = 1) -> set[int]:
 
 @contextlib.contextmanager
 def serve_workers(
-    app: str, *args: str, count: int = 2, **options: object
+    app: str, *args: str, count: int = 2, patience: float = TIMEOUT, **options: object
 ) -> Iterator[ServerProcess]:
-    """`serve` with workers that have started; none is left at the end of the block."""
+    """`serve` with workers that have started; none is left at the end of the block.
+
+    `patience`: the seconds that they may take to start.
+    """
     with serve(app, "--workers", str(count), *args, **options) as server:
         try:
-            wait_started(server, count)
+            wait_started(server, count, patience)
             if server.uds is None:
                 wait_listening(server)
             yield server

@@ -350,7 +350,7 @@ def test_a_stuck_worker_is_killed_where_that_is_asked_for() -> None:
 def test_a_long_import_is_no_fault(tmp_path: Path) -> None:
     # sum() of a range keeps every thread of the process from running.
     options = module(tmp_path, "sum(range(3 * 10**8))\napp = pid")
-    with serve_workers("made:app", *QUICK, **options) as server:
+    with serve_workers("made:app", *QUICK, patience=90, **options) as server:
         wait_answering(server, 2)
         assert "died" not in server.stderr.text
 
