@@ -28,7 +28,7 @@ NEEDS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["pr
 	print(*p["dependencies"], *p["optional-dependencies"][sys.argv[1]], sep="\n")
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn fuzz leaks \
-	lint types bench gate load profile compare vendor wheel clean
+	lint types bench gate load profile compare docs docs-serve docs-parts vendor wheel clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -48,8 +48,8 @@ test-c: $(C_TESTS)
 build/test-c/%: tests/c/%.c $(wildcard csrc/*.[ch] tests/c/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -Icsrc -Itests/c $< $(wildcard csrc/*.c) -o $@
-test-deploy: $(VENV)/tools $(VENV)/installed
-	$(PYTEST) tests/deploy
+test-deploy: $(VENV)/tools $(VENV)/installed $(VENV)/docs
+	$(PYTEST) tests/deploy tests/docs
 autobahn: $(VENV)/tools $(VENV)/installed
 	$(PY) -P tests/autobahn/run.py
 # For FUZZ_SECONDS, 300 unless told; `make fuzz TARGETS="http1 ws_frame"` runs these.
@@ -77,6 +77,15 @@ profile: $(VENV)/tools $(VENV)/installed
 	$(PY) -m bench.profile $(OPTIONS)
 compare:
 	$(PYTHON) -m bench.compare $(COMPARE)
+# The pages of docs/ as a site in build/docs; docs-serve shows it, and builds it again
+# when a page changes, on http://127.0.0.1:8001.
+docs: docs-parts
+	$(VENV)/bin/zensical build --clean --strict
+docs-serve: docs-parts
+	$(VENV)/bin/zensical serve --dev-addr 127.0.0.1:8001
+docs-parts: $(VENV)/docs
+	$(PY) -m tools.settings_page
+	$(PY) -m tools.benchmark_plots
 vendor: $(VENV)/tools
 	$(PY) vendor/llhttp/fetch.py
 wheel: $(VENV)/tools
@@ -107,6 +116,10 @@ $(VENV)/tools: pyproject.toml | $(PY)
 $(VENV)/fuzzer: pyproject.toml | $(PY)
 	$(PY) -c '$(NEEDS)' fuzz > $(VENV)/fuzzer.txt
 	$(PY) -m pip install -q -r $(VENV)/fuzzer.txt || echo "atheris cannot be installed"
+	@touch $@
+$(VENV)/docs: pyproject.toml | $(PY)
+	$(PY) -c '$(NEEDS)' docs > $(VENV)/docs.txt
+	$(PY) -m pip install -q -r $(VENV)/docs.txt
 	@touch $@
 $(VENV)/examples: examples/requirements.txt $(VENV)/installed
 	$(PY) -m pip install -q -r examples/requirements.txt
