@@ -217,6 +217,15 @@ class Config:
         h11_max_incomplete_event_size: int | None = None,
         reset_contextvars: bool = False,
         timeout_worker_stuck: float | None = None,
+        timeout_request_header: float = 30,
+        timeout_request_body: float = 60,
+        timeout_write: float = 60,
+        timeout_tls_handshake: float = 10,
+        limit_request_line: int = 32 * 1024,
+        limit_header_size: int = 128 * 1024,
+        limit_header_count: int = 256,
+        limit_request_body: int | None = None,
+        limit_chunk_extensions: int = 16 * 1024,
     ) -> None:
         self.app = app
         self.host = host
@@ -267,6 +276,15 @@ class Config:
         self.h11_max_incomplete_event_size = h11_max_incomplete_event_size
         self.reset_contextvars = reset_contextvars
         self.timeout_worker_stuck = timeout_worker_stuck
+        self.timeout_request_header = timeout_request_header
+        self.timeout_request_body = timeout_request_body
+        self.timeout_write = timeout_write
+        self.timeout_tls_handshake = timeout_tls_handshake
+        self.limit_request_line = limit_request_line
+        self.limit_header_size = limit_header_size
+        self.limit_header_count = limit_header_count
+        self.limit_request_body = limit_request_body
+        self.limit_chunk_extensions = limit_chunk_extensions
 
         # What `load` finds out.
         self.loaded = False

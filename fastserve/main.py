@@ -240,6 +240,15 @@ def run(
     h11_max_incomplete_event_size: int | None = None,
     reset_contextvars: bool = False,
     timeout_worker_stuck: float | None = None,
+    timeout_request_header: float = 30,
+    timeout_request_body: float = 60,
+    timeout_write: float = 60,
+    timeout_tls_handshake: float = 10,
+    limit_request_line: int = 32 * 1024,
+    limit_header_size: int = 128 * 1024,
+    limit_header_count: int = 256,
+    limit_request_body: int | None = None,
+    limit_chunk_extensions: int = 16 * 1024,
     app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.

@@ -99,6 +99,8 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
 
 
 _COUNT = click.IntRange(min=0)
+_SECONDS = click.FloatRange(min=0)
+_SIZE = click.IntRange(1, 1 << 30)
 _EXISTING = click.Path(exists=True)
 
 APP = click.Argument(["app"], envvar=variables("app"))
@@ -305,6 +307,54 @@ GROUPS: dict[str, list[click.Option]] = {
             "--timeout-keep-alive",
             "Close a connection that was idle for this many seconds.",
             type=_COUNT,
+        ),
+        _option(
+            "--timeout-request-header",
+            "Answer 408 when a request's head is not complete after this many "
+            "seconds; 0: never.",
+            type=_SECONDS,
+        ),
+        _option(
+            "--timeout-request-body",
+            "Answer 408 when nothing of a request's body has come for this many "
+            "seconds; 0: never.",
+            type=_SECONDS,
+        ),
+        _option(
+            "--timeout-write",
+            "Cut a connection whose peer has taken nothing for this many seconds; "
+            "0: never.",
+            type=_SECONDS,
+        ),
+        _option(
+            "--timeout-tls-handshake",
+            "Cut a connection whose TLS handshake takes longer than this many seconds.",
+            type=click.FloatRange(min=0, min_open=True),
+        ),
+        _option(
+            "--limit-request-line",
+            "Answer 414 to a request line of more bytes.",
+            type=_SIZE,
+        ),
+        _option(
+            "--limit-header-size",
+            "Answer 431 to a request whose header fields are more bytes.",
+            type=_SIZE,
+        ),
+        _option(
+            "--limit-header-count",
+            "Answer 431 to a request with more header fields.",
+            type=_SIZE,
+        ),
+        _option(
+            "--limit-request-body",
+            "Answer 413 to a request whose body is more bytes. [default: any size]",
+            type=_COUNT,
+        ),
+        _option(
+            "--limit-chunk-extensions",
+            "Answer 400 to a chunked body with more bytes of chunk extensions.",
+            type=_SIZE,
         ),
         _option(
             "--timeout-graceful-shutdown",

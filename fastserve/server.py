@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from email.utils import formatdate
 from types import FrameType
@@ -60,6 +61,8 @@ class ServerState:
         self.connections: set[Any] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.default_headers: list[tuple[bytes, bytes]] = []
+        # How often each limit was met, by its setting: "timeout_request_header": 3.
+        self.limits_met: Counter[str] = Counter()
         # What our own connections share, while the server runs.
         self.shared: Shared | None = None
         self._counted = 0
@@ -204,7 +207,7 @@ class Server:
             )
         if config.ssl is None:
             return factory
-        self._tls = TlsAcceptor(config, factory, self._shared.may_report)
+        self._tls = TlsAcceptor(config, factory, self._shared)
         return self._tls
 
     async def _listen(

@@ -9,6 +9,16 @@ from fastserve.protocols.output cimport Output
 from fastserve.protocols.shared cimport Shared
 
 
+cdef enum Deadline:
+    # What the connection's deadline in the wheel is for. Those before FOR_HEAD are
+    # renewed by every byte of the peer's.
+    NO_DEADLINE
+    FOR_REQUEST         # the next one: the keep-alive time
+    FOR_BODY            # more of the request's body
+    FOR_HEAD            # the rest of a head, from its first byte or from accept
+    TO_END              # the end of a linger, or of a shutdown's grace
+
+
 cdef class Connection(Channel):
     # The connection's.
     cdef Shared _shared
@@ -25,6 +35,7 @@ cdef class Connection(Channel):
     cdef dict _state
     cdef dict _extensions
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
+    cdef Deadline _waiting
     cdef object __weakref__
     cdef bint _served               # a request, since it was idle last
     cdef bint _closing              # nothing more is read or written
@@ -58,21 +69,22 @@ cdef class Connection(Channel):
     cdef bint _is_for_another(self) except -1
     cdef int _hand_over(self, bytes rest) except -1
     cdef int _switch(self, bytes rest) except -1
-    cdef dict _make_websocket_scope(self)
     cdef dict _make_scope(self)
     cdef dict _make_template(self)
     cdef int _forget_template(self) except -1
     cdef int _settle(self) except -1
     cdef int _wait_idle(self) except -1
+    cdef int _wait(self, Deadline waiting, double seconds) except -1
+    cdef int _wait_for_body(self) except -1
+    cdef int64_t _visit(self, int64_t now) except -1
+    cdef int _is_late(self) except -1
     cdef int _schedule(self) except -1
-    cdef int _refuse(self, bytes data) except -1
-    cdef int _report(self, bytes data) except -1
+    cdef int _refuse(self, int status) except -1
     cdef int _end_answer(self) except -1
     cdef int _cut(self) except -1
     cdef int _close(self) except -1
     cdef int _close_idle(self) except -1
     cdef int _linger(self) except -1
-    cdef int _reset(self) except -1
     cdef int _leave(self) except -1
     cdef int _release(self) except -1
     cdef int _pause_reading(self) except -1

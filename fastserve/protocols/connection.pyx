@@ -19,15 +19,11 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Copy
 from cpython.object cimport PyObject
 
-import os
-import socket
-import struct
-
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
-from fastserve.protocols.output cimport Output
+from fastserve.protocols.output cimport Output, reset
 from fastserve.protocols.handover import hand_over, is_handshake
-from fastserve.protocols.refusals import REFUSALS, guess, service_unavailable
+from fastserve.protocols.refusals import refusal, report, service_unavailable
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
@@ -96,6 +92,10 @@ cdef class Connection(Channel):
         self._keep = True
         self._output = Output(shared)
         self._parser = RequestParser()
+        self._parser.set_limits(
+            shared.limit_request_line, shared.limit_header_size,
+            shared.limit_header_count, shared.limit_request_body,
+            shared.limit_chunk_extensions)
         self._writer = ResponseWriter()
         self._writer.close_is_said = not shared.keep_alive
 
@@ -109,6 +109,7 @@ cdef class Connection(Channel):
             self._output.open(transport)
             if transport.get_extra_info("sslcontext") is not None:
                 self._tls = tls_extension(transport)
+            self._wait(FOR_HEAD, self._shared.timeout_request_header)
         except Exception as error:
             self._fault(error)
         self._trace("HTTP connection made")
@@ -168,9 +169,11 @@ cdef class Connection(Channel):
 
     def pause_writing(self):
         self._writing_paused = True
+        self._output.wait_for_peer()
 
     def resume_writing(self):
         self._writing_paused = False
+        self._output.wait_no_more()
         if self._exchange is not None:
             self._exchange.resume_writing()
         elif self._pending is not None:
@@ -189,7 +192,6 @@ cdef class Connection(Channel):
             if self._shared.grace == 0:
                 self._close_idle()
             elif not self._lingering and not self._closing:
-                self.due = 0            # of the keep-alive time
                 self._wait_idle()
 
     # --- input --------------------------------------------------------------------
@@ -197,7 +199,7 @@ cdef class Connection(Channel):
     cdef int _receive(self, bytes data) except -1:
         if self._closing or self._lingering:
             return 0
-        if not self._stopping:          # grace is not renewed by a head in pieces
+        if self._waiting < FOR_HEAD:    # the others are not renewed by a head in pieces
             self.due = 0
         if self._timer is not None:
             self._timer.cancel()
@@ -273,7 +275,8 @@ cdef class Connection(Channel):
                     return at
             at = parser.feed(data, at)
             if parser.phase == FAILED:
-                self._refuse(data)
+                report(self._shared, self.transport, parser, data)
+                self._refuse(parser.status)
                 return size
             if parser.phase < BODY:
                 return size
@@ -316,6 +319,7 @@ cdef class Connection(Channel):
         if parser.upgrade and not parser.http10:
             self._shared.logger.warning("Unsupported upgrade request.")
         self._request_open = True
+        self._waiting = NO_DEADLINE
         self._http10 = parser.http10
         self._to_head = parser.method == "HEAD"
         self._sent = False
@@ -422,22 +426,13 @@ cdef class Connection(Channel):
         self.resume_reading()
         protocol = new_websocket_connection(
             self._shared, self.transport, output, self._writer,
-            self._make_websocket_scope())
+            self._make_scope())
         if self._writing_paused:        # by the flush
             protocol.pause_writing()
         self._shared.connections.add(protocol)
         self.transport.set_protocol(protocol)
         protocol.begin(parser.method, parser.http10, rest, self._eof)
         return self._leave()
-
-    cdef dict _make_websocket_scope(self):
-        cdef dict scope = self._make_scope()
-        del scope["method"]
-        scope["type"] = "websocket"
-        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
-        scope["asgi"]["spec_version"] = "2.4"
-        scope["extensions"]["websocket.http.response"] = {}
-        return scope
 
     # --- what follows an answer ---------------------------------------------------
 
@@ -446,14 +441,20 @@ cdef class Connection(Channel):
         if self._closing or self._lingering:
             return 0
         if self._exchange is not None:
-            if self._eof and self._request_open:
+            if not self._request_open:
+                return 0
+            if self._eof:
                 return self._cut()      # the request will never be whole
-            return 0
+            return self._wait_for_body()
         if self._parser.phase != START and not self._request_open:
             # Inside a head, which the peer may still complete.
             if self._eof:
                 return self._close()
-            return self._wait_idle() if self._stopping else 0
+            if self._stopping:
+                return self._wait_idle()
+            if self._waiting == FOR_HEAD:
+                return 0                # since its first byte, or since accept
+            return self._wait(FOR_HEAD, self._shared.timeout_request_header)
         if not self._keep and (self._request_open or self._pending is not None):
             return self._linger()
         if self._pending is not None:
@@ -463,12 +464,29 @@ cdef class Connection(Channel):
         self.resume_reading()
         return self._wait_idle()
 
+    cdef int _wait(self, Deadline waiting, double seconds) except -1:
+        """Set the deadline; 0 seconds: there is none."""
+        self.due = 0
+        self._waiting = waiting
+        if seconds > 0:
+            return self._shared.wheel.set_deadline(self, seconds)
+        return 0
+
+    cdef int _wait_for_body(self) except -1:
+        """More of a body has to come in time, unless it is not the peer's turn."""
+        if self._waiting == FOR_BODY and self.due:
+            return 0                    # only what the peer sends renews it
+        if self._reading_paused or self._exchange.owes_continue:
+            return 0
+        return self._wait(FOR_BODY, self._shared.timeout_request_body)
+
     cdef int _wait_idle(self) except -1:
         """Close after the keep-alive time, unless something comes before."""
         cdef Shared shared = self._shared
         if self._stopping:
             # Given once: neither a head nor a method in pieces renews it.
-            return 0 if self.due else shared.wheel.set_deadline(self, shared.grace)
+            return 0 if self._waiting == TO_END else self._wait(TO_END, shared.grace)
+        self._waiting = FOR_REQUEST
         if shared.timeout_keep_alive >= 1:
             return shared.wheel.set_deadline(self, shared.timeout_keep_alive)
         if self._timer is not None:
@@ -492,7 +510,13 @@ cdef class Connection(Channel):
 
     cdef int64_t on_tick(self, int64_t now) except -1:
         """The wheel's visit: a deadline that has passed, or an idle connection."""
-        if not self.due or self._exchange is not None:
+        if not self.due or self._waiting == NO_DEADLINE or (
+                self._exchange is not None and self._waiting != FOR_BODY):
+            return 0
+        if self._waiting == FOR_BODY and (
+                not self._request_open or self._exchange is None
+                or self._reading_paused):
+            self.due = 0                # it has come, or the application is slow
             return 0
         if self._closing:
             if self.due > now:
@@ -502,23 +526,23 @@ cdef class Connection(Channel):
         self._shared.refresh()
         if self._read is not None:
             return now + 1
-        if self.due <= now:
-            if not self._confirming and not self._lingering:
-                # Bytes may have come while the loop was held up: it reads first.
-                self._confirming = True
-                return now + 1
-            if not self._lingering and self.transport.get_write_buffer_size():
-                # The peer still takes its answer: idle time begins after that.
-                self._confirming = False
-                self.due = now + <int64_t>(4 * self._shared.timeout_keep_alive) + 1
-                return self.due
-            self._close_idle()
-            return 0
+        if self.due > now:
+            return self._visit(now)
+        if not self._confirming and not self._lingering and (
+                self._waiting < FOR_HEAD or self.due == now):
+            # Bytes may have come while the loop was held up: it reads first.
+            self._confirming = True
+            return now + 1
+        self._is_late()
+        return 0                        # set_deadline() has found it another place
+
+    cdef int64_t _visit(self, int64_t now) except -1:
+        """Nothing is due. One that was idle for a whole second is made smaller."""
         if self._busy:
             self._busy = False
             return min(self.due, now + 4)
-        # Idle for a whole second: the memory is worth more than the speed. Inside a
-        # head, which the grace of a shutdown may still let end, nothing is to spare.
+        # For a whole second: the memory is worth more than the speed. Inside a
+        # request nothing is to spare.
         if self._parser.phase == START:
             self._parser.forget()
         self._forget_template()
@@ -530,14 +554,40 @@ cdef class Connection(Channel):
         self._asgi = self._state = self._extensions = None
         return 0
 
+    cdef int _is_late(self) except -1:
+        """The deadline has passed."""
+        cdef Shared shared = self._shared
+        cdef object peer = self.transport.get_extra_info("peername")
+
+        if self._waiting == FOR_BODY:
+            shared.report_limit(
+                "timeout_request_body", "sent nothing of its request's body for %g s",
+                shared.timeout_request_body, peer)
+            return self._refuse(408)
+        if self._waiting == FOR_HEAD:
+            if self._parser.is_silent():        # a browser's spare connection
+                shared.count_limit("timeout_request_header")
+                return self._close_idle()
+            shared.report_limit(
+                "timeout_request_header", "did not complete its request's head in %g s",
+                shared.timeout_request_header, peer)
+            return self._refuse(408)
+        if not self._lingering and self._output.is_buffered():
+            # The peer still takes its answer: idle time begins after that.
+            self._confirming = False
+            self._output.wait_for_peer()
+            self._waiting = NO_DEADLINE
+            return self._wait_idle()
+        return self._close_idle()
+
     # --- refusals -----------------------------------------------------------------
 
-    cdef int _refuse(self, bytes data) except -1:
-        """The parser has failed: answer, if no answer has begun, and close."""
+    cdef int _refuse(self, int status) except -1:
+        """Answer with an error, if no answer has begun, and close."""
         cdef HttpExchange exchange = self._exchange
         cdef bytes text
+        cdef list headers
 
-        self._report(data)
         self._keep = False
         if exchange is not None:
             if exchange.started:
@@ -547,31 +597,13 @@ cdef class Connection(Channel):
         elif self._request_open:
             return self._linger()       # its answer is out already
         self._sent = True
-        text = <bytes>REFUSALS[self._parser.status]
+        headers, text = refusal(status)
         self._head = self._writer.start(
-            self._parser.status,
-            [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", b"%d" % len(text)),
-                (b"connection", b"close"),
-            ],
-            self._shared.default_lines(), self._shared.date_size, False, False, False)
+            status, headers, self._shared.default_lines(), self._shared.date_size,
+            False, False, False)
         self._output.write(self._writer.body(self._head, text, False))
         self._head = None
         return self._linger()
-
-    cdef int _report(self, bytes data) except -1:
-        cdef tuple client = address(self.transport.get_extra_info("peername"))
-        cdef object peer = "%s:%d" % client if client else "a Unix socket"
-        cdef RequestParser parser = self._parser
-
-        self._shared.logger.warning("Invalid HTTP request received.")
-        if self._shared.may_report():
-            self._shared.logger.warning(
-                "Refused with %d, from %s: %s, at byte %d of %s.%s",
-                parser.status, peer, parser.reason, parser.offset,
-                ascii(data[:64]), guess(data, parser.reason))
-        return 0
 
     # --- Channel: what exchanges ask for ------------------------------------------
 
@@ -599,6 +631,7 @@ cdef class Connection(Channel):
     cdef int informational(self, int status) except -1:
         if not self._closing:
             self._output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            return self._wait_for_body()
         return 0
 
     cdef int flush(self) except -1:
@@ -637,6 +670,8 @@ cdef class Connection(Channel):
         if self._reading_paused and not self._closing:
             self._reading_paused = False
             self.transport.resume_reading()
+            if self._exchange is not None and self._request_open:
+                self._wait_for_body()
         return 0
 
     cdef bint is_writable(self) noexcept:
@@ -663,18 +698,20 @@ cdef class Connection(Channel):
         if exchange is not None:
             exchange.peer_left()
         if self._sent and self._writer.until_close:
-            return self._reset()
+            # A body that ends with the connection would look whole after a FIN.
+            self._closing = True
+            reset(self.transport)
+            return self._release()
         if self._request_open and not self._eof:
             return self._linger()
         return self._close()
 
     cdef int _close(self) except -1:
         """Close when everything is written."""
-        self._output.flush()
         if not self._closing:
             self._closing = True
             self.due = 0
-            self.transport.close()
+            self._output.close()
         return self._release()
 
     cdef int _close_idle(self) except -1:
@@ -685,7 +722,7 @@ cdef class Connection(Channel):
         """
         self._close()
         if self._tls is not None and self.transport is not None:
-            self._shared.wheel.set_deadline(self, LINGER)
+            self._wait(TO_END, LINGER)
         return 0
 
     cdef int _linger(self) except -1:
@@ -700,27 +737,12 @@ cdef class Connection(Channel):
         self._lingering = True
         self.transport.write_eof()
         self.resume_reading()
-        self._shared.wheel.set_deadline(self, LINGER)
-        return 0
-
-    cdef int _reset(self) except -1:
-        """RST: a body that ends with the connection would look whole after a FIN."""
-        cdef object real = self.transport.get_extra_info("socket")
-        cdef object copy
-
-        if real is not None:
-            copy = socket.socket(fileno=os.dup(real.fileno()))
-            copy.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            copy.close()
-        self._closing = True
-        self.transport.abort()
-        return self._release()
+        return self._wait(TO_END, LINGER)
 
     cdef int _leave(self) except -1:
         """The transport is lost, or another's."""
         self._closing = True
-        self._output.discard()
+        self._output.leave()
         try:
             self._release()
         finally:

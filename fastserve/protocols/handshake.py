@@ -15,10 +15,12 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from fastserve.protocols.refusals import peer_name
 from fastserve.protocols.tasks import start_eagerly
 
 if TYPE_CHECKING:
     from fastserve.config import Config
+    from fastserve.protocols.shared import Shared
 
 # OpenSSL's names for what it met instead of a ClientHello.
 _PLAIN_HTTP = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
@@ -31,19 +33,20 @@ class TlsAcceptor:
     """The protocol factory of a TLS listener: each call makes a Handshake.
 
     `factory` makes the protocol that a connection gets when its handshake is over.
-    `may_report` says whether one more line about a failed one may be logged now.
+    `shared` counts those that take too long, and says whether one more line about a
+    failed one may be logged now.
     """
 
     def __init__(
         self,
         config: Config,
         factory: Callable[[], asyncio.Protocol],
-        may_report: Callable[[], bool],
+        shared: Shared,
     ) -> None:
         self.config = config
         self.factory = factory
         self.handshakes: set[Handshake] = set()
-        self._may_report = may_report
+        self._shared = shared
 
     def __call__(self) -> Handshake:
         return Handshake(self)
@@ -55,15 +58,24 @@ class TlsAcceptor:
 
     def report(self, peer: object, error: Exception) -> None:
         """Log why a handshake failed; what clients do wrong with TLS at DEBUG."""
-        client = "%s:%d" % peer[:2] if isinstance(peer, tuple) else "a Unix socket"
+        client = peer_name(peer)
         reason = getattr(error, "reason", None)
         if reason not in _PLAIN_HTTP | _NO_TLS:
             logger.debug("TLS handshake with %s failed: %r", client, error)
-        elif self._may_report():
+        elif self._shared.may_report():
             seen = "Plain HTTP" if reason in _PLAIN_HTTP else "No TLS"
             logger.warning(
                 "%s on the TLS port, from %s. Its clients must use https.", seen, client
             )
+
+    def report_late(self, peer: object) -> None:
+        """Count and log a handshake that was not over in time."""
+        self._shared.report_limit(
+            "timeout_tls_handshake",
+            "did not complete its TLS handshake in %g s",
+            self.config.timeout_tls_handshake,
+            peer,
+        )
 
 
 class Handshake(asyncio.Protocol):
@@ -97,12 +109,23 @@ class Handshake(asyncio.Protocol):
         self._eof = True
 
     async def _shake_hands(self, loop: asyncio.AbstractEventLoop) -> None:
-        context = self._acceptor.config.ssl  # the present one
+        config = self._acceptor.config
+        context = config.ssl  # the present one
         assert context is not None
+        latest = loop.time() + config.timeout_tls_handshake
         try:
             secured = await loop.start_tls(
-                self.transport, self, context, server_side=True
+                self.transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=config.timeout_tls_handshake,
             )
+        except ConnectionAbortedError as error:  # by start_tls() itself, if late
+            if loop.time() < latest:
+                self._acceptor.report(self._peer, error)
+            else:
+                self._acceptor.report_late(self._peer)
         except OSError as error:
             self._acceptor.report(self._peer, error)
         else:

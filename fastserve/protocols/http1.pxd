@@ -1,13 +1,13 @@
 # HTTP/1.1 without I/O: the request parser of one connection.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastserve.protocols._c cimport fs_target, llhttp_t
 
 
 cdef enum Phase:
-    START       # before or inside a request's method
-    HEAD        # request line and fields
+    START       # no byte of the message has come
+    HEAD        # empty lines, request line and fields
     BODY        # the fields are over, the message is not
     COMPLETE    # the message is over; next() begins another
     FAILED      # refused: status and reason say why; nothing more is parsed
@@ -27,6 +27,8 @@ cdef class RequestParser:
     cdef uint32_t _limit_head
     cdef uint32_t _limit_fields
     cdef uint32_t _limit_whole_head
+    cdef uint32_t _limit_extensions
+    cdef uint64_t _limit_body
     # One read's: bytes that the spans point into.
     cdef const char *_base          # start of the data being fed
     cdef const char *_from          # start of the message's bytes in it
@@ -50,6 +52,7 @@ cdef class RequestParser:
     cdef readonly bint upgrade      # a well-formed Upgrade was asked for, also by 1.0
     cdef readonly int status        # FAILED: the status of the refusal
     cdef readonly str reason        #: FAILED: what is wrong
+    cdef readonly str limit         #: FAILED: the setting that was exceeded, or None
     cdef readonly Py_ssize_t offset  # FAILED: where in the data fed last
     cdef object _body               #: None, bytes, or a list of bytes
     cdef bytes _authority           #: host of an absolute-form target, or None
@@ -67,10 +70,15 @@ cdef class RequestParser:
     cdef uint32_t _head_size
     cdef uint32_t _fields
     cdef uint32_t _extension_size
+    cdef uint64_t _body_size
 
+    cdef int set_limits(
+        self, uint32_t line, uint32_t head, uint32_t fields, uint64_t body,
+        uint32_t extensions) except -1
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t offset=*) except -1
     cpdef object take_body(self)
     cpdef int next(self) except -1
+    cdef bint is_silent(self) noexcept
     cpdef int forget(self) except -1
 
     cdef const char *_take_method(self, const char *p, const char *end) except? NULL
@@ -81,7 +89,7 @@ cdef class RequestParser:
     cdef const char *_take_any_method(
         self, const char *token, size_t size, const char *rest) except? NULL
     cdef int _hold(self) except -1
-    cdef int _refuse(self, int status, str reason) except -1
+    cdef int _refuse(self, int status, str reason, str limit=*) except -1
     cdef int _on_first(self, const char *at, size_t size) except -1
     cdef int _on_second(self, const char *at, size_t size) except -1
     cdef int _fail(self, const char *p) except -1

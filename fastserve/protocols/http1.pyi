@@ -3,11 +3,17 @@ from typing import final
 DEF_LIMIT_LINE: int
 DEF_LIMIT_HEAD: int
 DEF_LIMIT_FIELDS: int
+DEF_LIMIT_EXTENSIONS: int
 
 @final
 class RequestParser:
     def __init__(
-        self, limit_line: int = ..., limit_head: int = ..., limit_fields: int = ...
+        self,
+        limit_line: int = ...,
+        limit_head: int = ...,
+        limit_fields: int = ...,
+        limit_body: int | None = ...,
+        limit_extensions: int = ...,
     ) -> None: ...
     @property
     def phase(self) -> int: ...
@@ -33,6 +39,8 @@ class RequestParser:
     def status(self) -> int: ...
     @property
     def reason(self) -> str | None: ...
+    @property
+    def limit(self) -> str | None: ...
     @property
     def offset(self) -> int: ...
     def feed(self, data: bytes, offset: int = 0) -> int: ...

@@ -4,8 +4,8 @@ One RequestParser serves a connection, one message after the other. It is llhttp
 no lenient flag, and what RFC 9112 asks beyond it.
 
     phase      feed() does                                        then
-    START      skips empty lines, takes the method                HEAD
-    HEAD       takes target, version and fields, checks them      BODY, or COMPLETE
+    START      nothing: no byte has come                          HEAD
+    HEAD       skips empty lines, takes request line and fields   BODY, or COMPLETE
     BODY       takes body, chunk extensions, trailers             COMPLETE
     COMPLETE   nothing; next() forgets the message                START
     FAILED     nothing, for ever; status and reason say why       -
@@ -24,6 +24,7 @@ from cpython.bytes cimport (
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastserve.protocols cimport _c
@@ -32,10 +33,17 @@ from fastserve.protocols cimport _c
 DEF_LIMIT_LINE = 32 * 1024
 DEF_LIMIT_HEAD = 128 * 1024
 DEF_LIMIT_FIELDS = 256
+DEF_LIMIT_EXTENSIONS = 16 * 1024
 
 cdef enum:
     STOP = 24                   # HPE_USER: a callback that refuses the message
-    LIMIT_EXTENSIONS = 16384    # bytes of chunk extensions in one body
+
+# The limits by the names of the settings that are theirs.
+cdef str LINE = "limit_request_line"
+cdef str FIELDS = "limit_header_count"
+cdef str FIELDS_SIZE = "limit_header_size"
+cdef str BODY_SIZE = "limit_request_body"
+cdef str EXTENSIONS = "limit_chunk_extensions"
 
 
 cdef tuple _intern_names():
@@ -133,8 +141,9 @@ SETTINGS.on_message_complete = cb_on_message
 cdef class RequestParser:
     """Parses the requests of one connection.
 
-    Limits are in bytes (request line's target, all fields together) and in fields;
-    trailers count as fields. Over the first the refusal is 414, over the others 431.
+    Limits are in bytes (request line, all fields together, body, chunk extensions of
+    a body) and in fields; trailers count as fields; no limit_body: any length. The
+    refusals are 414, 431, 413 and 400; `limit` then says which limit it was.
     """
 
     def __cinit__(self):
@@ -144,13 +153,24 @@ cdef class RequestParser:
 
     def __init__(
         self, limit_line=DEF_LIMIT_LINE, limit_head=DEF_LIMIT_HEAD,
-        limit_fields=DEF_LIMIT_FIELDS,
+        limit_fields=DEF_LIMIT_FIELDS, limit_body=None,
+        limit_extensions=DEF_LIMIT_EXTENSIONS,
     ):
-        self._limit_line = limit_line
-        self._limit_head = limit_head
-        self._limit_fields = limit_fields
+        self.set_limits(
+            limit_line, limit_head, limit_fields,
+            UINT64_MAX if limit_body is None else limit_body, limit_extensions)
+
+    cdef int set_limits(
+            self, uint32_t line, uint32_t head, uint32_t fields, uint64_t body,
+            uint32_t extensions) except -1:
+        self._limit_line = line
+        self._limit_head = head
+        self._limit_fields = fields
+        self._limit_body = body
+        self._limit_extensions = extensions
         # Blanks are in no span: this bounds what lies between the spans.
-        self._limit_whole_head = 2 * limit_line + limit_head
+        self._limit_whole_head = 2 * line + head
+        return 0
 
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t offset=0) except -1:
         """Parse data from offset up to the end of the message or of the data.
@@ -174,7 +194,7 @@ cdef class RequestParser:
         self._from = p
         self._size = PyBytes_GET_SIZE(data)
         self._data = <void *>data
-        if self.phase == START:
+        if self.method is None:
             p = self._take_method(p, end)
             if p == NULL:
                 return self._size
@@ -186,7 +206,7 @@ cdef class RequestParser:
             self._before += end - self._from
             if self.phase == HEAD and self._before > self._limit_whole_head:
                 self.offset = self._size
-                self._refuse(431, "the head is too large")
+                self._refuse(431, "the head is too large", FIELDS_SIZE)
             return self._size
         self._fail(p)
         return self._size
@@ -218,8 +238,13 @@ cdef class RequestParser:
         self._line_size = 0
         self._head_size = 0
         self._fields = 0
+        self._body_size = 0
         self._extension_size = 0
         return 0
+
+    cdef bint is_silent(self) noexcept:
+        """Whether nothing of a request has come, but for empty lines."""
+        return self.method is None and self._held_first is None
 
     cpdef int forget(self) except -1:
         """Let go of what is kept to make the next request cheaper."""
@@ -241,6 +266,8 @@ cdef class RequestParser:
             return self._take_split_method(p, end)
         p = self._skip_empty_lines(p, end)
         if p == NULL:
+            if self.phase == START and self._line_size:
+                self.phase = HEAD
             return NULL
         self._from = p
         for i in range(7):
@@ -256,6 +283,7 @@ cdef class RequestParser:
         if p + size == end and size <= self._limit_line:
             if size:
                 self._held_first = bytearray(p[:size])
+                self.phase = HEAD
             return NULL
         return self._take_any_method(p, size, p + size)
 
@@ -277,7 +305,7 @@ cdef class RequestParser:
         if self._half_line and p < end:
             self._refuse(400, "a bare CR before the request")
         elif self._line_size > self._limit_line:
-            self._refuse(400, "too many empty lines before the request")
+            self._refuse(400, "too many empty lines before the request", LINE)
         return NULL
 
     cdef const char *_take_split_method(
@@ -297,7 +325,7 @@ cdef class RequestParser:
             self, const char *token, size_t size, const char *rest) except? NULL:
         self.offset = rest - self._base
         if size > self._limit_line:
-            self._refuse(414, "the request line is too long")
+            self._refuse(414, "the request line is too long", LINE)
             return NULL
         if size == 0 or rest[0] != c' ':
             self._refuse(400, "the method is no token with a blank behind it")
@@ -324,7 +352,7 @@ cdef class RequestParser:
         if not self._target_taken:
             return self._on_target_span(at, size)
         if self._head_size + size > self._limit_head:
-            return self._refuse(431, "a field name is too long")
+            return self._refuse(431, "a field name is too long", FIELDS_SIZE)
         return 0
 
     cdef int _on_target_span(self, const char *at, size_t size) except -1:
@@ -336,7 +364,7 @@ cdef class RequestParser:
             return self._refuse(400, "there are several blanks in the request line")
         # Two blanks and HTTP/1.x take 10 bytes more; the line's end is not counted.
         if self._method_size + size + 10 > self._limit_line:
-            return self._refuse(414, "the request line is too long")
+            return self._refuse(414, "the request line is too long", LINE)
         if self._held_first is None:
             self._due = place
         self._end = self._due + size
@@ -361,7 +389,7 @@ cdef class RequestParser:
             self._second.at = at
             self._second.size = size
         if self._head_size + size > self._limit_head:
-            return self._refuse(431, "the fields are too large")
+            return self._refuse(431, "the fields are too large", FIELDS_SIZE)
         return 0
 
     cdef int _hold(self) except -1:
@@ -376,10 +404,11 @@ cdef class RequestParser:
 
     # --- what the callbacks do; each returns 0, or STOP after a refusal ------------
 
-    cdef int _refuse(self, int status, str reason) except -1:
+    cdef int _refuse(self, int status, str reason, str limit=None) except -1:
         self.phase = FAILED
         self.status = status
         self.reason = reason
+        self.limit = limit
         return STOP
 
     cdef int _fail(self, const char *p) except -1:
@@ -469,9 +498,9 @@ cdef class RequestParser:
         self._fields += 1
         self._head_size += n + v + 4
         if self._fields > self._limit_fields:
-            return self._refuse(431, "there are too many fields")
+            return self._refuse(431, "there are too many fields", FIELDS)
         if self._head_size > self._limit_head:
-            return self._refuse(431, "the fields are too large")
+            return self._refuse(431, "the fields are too large", FIELDS_SIZE)
         if self.phase != HEAD:
             return 0            # a trailer: bounded, and kept out of the headers
         place = PyList_GET_SIZE(self.headers)
@@ -549,6 +578,8 @@ cdef class RequestParser:
         refused = self._check_head()
         if refused:
             return refused
+        if self._llhttp.content_length > self._limit_body:
+            return self._refuse(413, "the body is too large", BODY_SIZE)
         if self._authority is not None:
             self._take_authority()
         self.upgrade = (
@@ -597,6 +628,9 @@ cdef class RequestParser:
     cdef int _on_body(self, const char *at, size_t size) except -1:
         cdef object chunk
 
+        self._body_size += size
+        if self._body_size > self._limit_body:
+            return self._refuse(413, "the body is too large", BODY_SIZE)
         if at == self._base and <Py_ssize_t>size == self._size:
             chunk = <object>self._data      # a read that is nothing but body
         else:
@@ -612,6 +646,6 @@ cdef class RequestParser:
     cdef int _on_extension(self, size_t size) except -1:
         # A name, which may be empty, counts one more, however many reads it takes.
         self._extension_size += size
-        if self._extension_size > LIMIT_EXTENSIONS:
-            return self._refuse(400, "the chunk extensions are too large")
+        if self._extension_size > self._limit_extensions:
+            return self._refuse(400, "the chunk extensions are too large", EXTENSIONS)
         return 0

@@ -10,6 +10,10 @@ Never: a byte out of order, a byte of its own, an unbounded collection.
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
+import os
+import socket
+import struct
+
 from fastserve.protocols cimport _c
 
 
@@ -42,6 +46,38 @@ cdef class Output(Sender):
     cdef bint is_direct(self) noexcept:
         """Whether bytes go into a socket as they are: a plain connection's."""
         return self._fd >= 0
+
+    cdef bint is_buffered(self) except -1:
+        """Whether the transport holds output that the peer has not taken."""
+        if self._transport is None or (self._fd >= 0 and not self._buffered):
+            return False
+        return self._transport.get_write_buffer_size() > 0
+
+    cdef int close(self) except -1:
+        """Close the transport when the peer has taken what is written."""
+        self.flush()
+        if self._transport is not None:
+            if self.is_buffered():
+                self.wait_for_peer()
+            self._transport.close()
+        return self.discard()
+
+    cdef int wait_for_peer(self) except -1:
+        """From now on the peer has to read, in time."""
+        if self._deadline is None:
+            self._deadline = WriteDeadline(self._shared)
+        return self._deadline.start(self._transport)
+
+    cdef int wait_no_more(self) except -1:
+        """It has read, and more may be written."""
+        if self._deadline is None or self._transport is None:
+            return 0
+        return self._deadline.stop()
+
+    cdef int leave(self) except -1:
+        """The transport is lost."""
+        self.discard()
+        return 0 if self._deadline is None else self._deadline.stop()
 
     cdef int discard(self) except -1:
         """Forget what is collected; the descriptor may be another's from now on."""
@@ -157,4 +193,68 @@ cdef class Output(Sender):
                 return 0
         self._buffered = True
         self._transport.write(memoryview(data)[taken:] if taken else data)
+        return 0
+
+
+cdef int reset(object transport) except -1:
+    """End a connection with a RST; what is unsent is forgotten, in the kernel too."""
+    cdef object real = transport.get_extra_info("socket")
+    cdef object copy
+
+    try:
+        if real is not None:
+            copy = socket.socket(fileno=os.dup(real.fileno()))
+            copy.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            copy.close()
+    except OSError:
+        pass                            # no descriptor is left: a FIN, then
+    transport.abort()
+    return 0
+
+
+@cython.final
+cdef class WriteDeadline(Timed):
+    """Ends a connection whose peer takes nothing for Shared.timeout_write seconds.
+
+    It runs while the transport holds more than it wants to, and from close() on. Made
+    when it is first needed: most connections never need one.
+    """
+
+    def __cinit__(self, Shared shared):
+        self._shared = shared
+
+    cdef int start(self, object transport) except -1:
+        if transport is None or self._transport is not None:
+            return 0
+        if self._shared.timeout_write > 0:
+            self._transport = transport
+            self._left = transport.get_write_buffer_size()
+            self._shared.wheel.set_deadline(self, self._shared.timeout_write)
+        return 0
+
+    cdef int stop(self) except -1:
+        """The peer has taken enough, or is gone."""
+        self._transport = None
+        return self._shared.wheel.discard(self)
+
+    cdef int64_t on_tick(self, int64_t now) except -1:
+        cdef object transport = self._transport
+        cdef Py_ssize_t left
+
+        if transport is None:
+            return 0
+        if self.due > now:
+            return self.due
+        left = transport.get_write_buffer_size()
+        if 0 < left < self._left:       # it takes its time, but it takes
+            self._left = left
+            self._shared.wheel.set_deadline(self, self._shared.timeout_write)
+            return 0
+        self._transport = None
+        if left:
+            self._shared.report_limit(
+                "timeout_write", "took nothing of its answer for %g s",
+                self._shared.timeout_write, transport.get_extra_info("peername"))
+            reset(transport)
         return 0

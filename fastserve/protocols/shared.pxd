@@ -1,6 +1,6 @@
 # What all connections of one event loop share.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastserve.protocols.access_log cimport AccessLog
 
@@ -54,6 +54,14 @@ cdef class Shared:
     cdef readonly AccessLog access_log
     cdef readonly double timeout_keep_alive  # seconds
     cdef readonly Py_ssize_t limit_concurrency      # -1: no limit
+    cdef readonly double timeout_request_header     # seconds; 0: none, as the others
+    cdef readonly double timeout_request_body
+    cdef readonly double timeout_write
+    cdef uint32_t limit_request_line        # bytes
+    cdef uint32_t limit_header_size         # bytes
+    cdef uint32_t limit_header_count
+    cdef uint32_t limit_chunk_extensions    # bytes
+    cdef uint64_t limit_request_body        # bytes; UINT64_MAX: none
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef object _direct             #: app without its ProxyHeadersMiddleware
     cdef readonly object websocket_class    #: a class that is not ours, or None
@@ -93,4 +101,7 @@ cdef class Shared:
     cdef int refresh(self) except -1
     cdef int log_access(self, dict scope, int status) except -1
     cpdef bint may_report(self) except -1
+    cpdef int count_limit(self, str name) except -1
+    cpdef int report_limit(
+        self, str name, str text, double seconds, object peer) except -1
     cdef bint is_over_limit(self) except -1

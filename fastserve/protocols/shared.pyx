@@ -14,6 +14,7 @@ from cpython.bytes cimport (
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.math cimport ceil
+from libc.stdint cimport UINT64_MAX
 from libc.string cimport memcmp
 
 import logging
@@ -22,6 +23,7 @@ from fastserve.middleware.proxy_headers import ProxyHeadersMiddleware
 from fastserve.protocols cimport _c
 from fastserve.protocols.access_log cimport UNKNOWN
 from fastserve.protocols.access_log import AccessLog
+from fastserve.protocols.refusals import peer_name
 
 
 cdef extern from "<time.h>" nogil:
@@ -213,6 +215,16 @@ cdef class Shared:
         self.limit_concurrency = -1
         if config.limit_concurrency is not None:
             self.limit_concurrency = config.limit_concurrency
+        self.timeout_request_header = config.timeout_request_header
+        self.timeout_request_body = config.timeout_request_body
+        self.timeout_write = config.timeout_write
+        self.limit_request_line = config.limit_request_line
+        self.limit_header_size = config.limit_header_size
+        self.limit_header_count = config.limit_header_count
+        self.limit_chunk_extensions = config.limit_chunk_extensions
+        self.limit_request_body = UINT64_MAX
+        if config.limit_request_body is not None:
+            self.limit_request_body = config.limit_request_body
         self.websocket_class = config.other_ws_class
         self.websockets = (
             config.ws_protocol_class is not None and self.websocket_class is None)
@@ -382,6 +394,21 @@ cdef class Shared:
             self._reports = 0
         self._reports += 1
         return self._reports <= REPORTS_A_SECOND
+
+    cpdef int count_limit(self, str name) except -1:
+        """One more connection has met the limit of this setting."""
+        self.server_state.limits_met[name] += 1
+        return 0
+
+    cpdef int report_limit(
+            self, str name, str text, double seconds, object peer) except -1:
+        """The same, and log it, if the log has room; text has a place for seconds."""
+        self.count_limit(name)
+        if self.may_report():
+            self.logger.warning(
+                f"Closed, from %s: the peer {text} (--%s).", peer_name(peer), seconds,
+                name.replace("_", "-"))
+        return 0
 
     cdef bint is_over_limit(self) except -1:
         """uvicorn's --limit-concurrency: connections and tasks, this one included."""

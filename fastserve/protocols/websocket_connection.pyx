@@ -143,6 +143,7 @@ cdef class WebSocketConnection(WebSocketChannel):
         try:
             self._lost()
         finally:
+            self._output.leave()
             self._shared.wheel.discard(self)
             self._shared.connections.discard(self)
             self._exchange = None       # it holds this: a cycle otherwise
@@ -150,11 +151,13 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     def pause_writing(self):
         self._writing_paused = True
+        self._output.wait_for_peer()
 
     def resume_writing(self):
         cdef bytes payload = self._owed_pong
 
         self._writing_paused = False
+        self._output.wait_no_more()
         self._owed_pong = None
         try:
             if payload is not None and not self._closing and not self._finished:
@@ -524,12 +527,17 @@ cdef class WebSocketConnection(WebSocketChannel):
 cdef WebSocketConnection new_websocket_connection(
         Shared shared, object transport, Output output, ResponseWriter writer,
         dict scope):
-    """Takes over an open connection; begin() is to be called next."""
+    """Takes over an open connection, and its request's scope; call begin() next."""
     cdef WebSocketConnection connection = WebSocketConnection.__new__(
         WebSocketConnection)
     connection._shared = shared
     connection.transport = transport
     connection._output = output
     connection._writer = writer
+    del scope["method"]
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+    scope["asgi"]["spec_version"] = "2.4"
+    scope["extensions"]["websocket.http.response"] = {}
     connection._exchange = new_websocket_exchange(connection, shared, scope)
     return connection

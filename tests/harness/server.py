@@ -11,12 +11,13 @@ peer sends may end there. Never touches signals or the logging configuration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import importlib.util
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import fastserve
@@ -121,3 +122,20 @@ class ServerThread:
         """Run a coroutine in the server's loop and return its result."""
         assert self.loop is not None
         return asyncio.run_coroutine_threadsafe(coro, self.loop).result(timeout)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The loop stands still: what peers send meanwhile is there when it looks."""
+        assert self.loop is not None
+        holds, released = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            holds.set()
+            released.wait(TIMEOUT)
+
+        self.loop.call_soon_threadsafe(hold)
+        assert holds.wait(TIMEOUT), "the loop is held by another"
+        try:
+            yield
+        finally:
+            released.set()

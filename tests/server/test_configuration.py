@@ -265,6 +265,29 @@ def test_check_config(folder: Path) -> None:
     assert "INFO:     Loading settings from 'fastserve.toml'" in ended.log_lines()
 
 
+def test_limits_from_everywhere(folder: Path) -> None:
+    (folder / "fastserve.toml").write_text(
+        'app = "main:app"\ntimeout-write = 7.5\nlimit-request-body = 1000\n'
+    )
+    given = ["--limit-header-count", "5", "--timeout-request-header", "0"]
+    variables = {"FASTSERVE_LIMIT_REQUEST_LINE": "500", "UVICORN_TIMEOUT_WRITE": "8"}
+    ended = run_to_end("--check-config", *given, **at(folder, **variables))
+    assert ended.process.returncode == 0, ended.stderr.text
+    assert sorted(ended.stdout.lines) == [
+        'app = "main:app"  # fastserve.toml',
+        "limit-header-count = 5  # command line",
+        "limit-request-body = 1000  # fastserve.toml",
+        "limit-request-line = 500  # FASTSERVE_LIMIT_REQUEST_LINE",
+        "timeout-request-header = 0.0  # command line",
+        "timeout-write = 8.0  # UVICORN_TIMEOUT_WRITE",
+    ]
+    with serve("main:app", *given, **at(folder, **variables)) as server:
+        assert server.get("/").status == 200
+        assert server.get("/", **{f"X-{n}": "y" for n in range(5)}).status == 431
+        assert server.get("/" + "x" * 500).status == 414
+        assert server.request("POST", body=b"x" * 1001).status == 413
+
+
 @pytest.mark.parametrize(
     ("app", "text", "words"),
     [

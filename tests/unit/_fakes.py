@@ -1,8 +1,8 @@
 """A transport and a loop without sockets and clocks, for Shared and Connection.
 
 FakeTransport records what a connection asks of it. FakeLoop has a clock that only
-`advance` moves, and no more of a loop than Shared, Connection and a request that never
-suspends need.
+`advance` moves, and no more of a loop than Shared, Connection and requests that wait
+for nothing but their peer need.
 """
 
 from __future__ import annotations
@@ -151,6 +151,9 @@ class FakeLoop:
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.exceptions.append(context)
 
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
+
     def get_task_factory(self) -> None:
         return None
 
@@ -282,6 +285,15 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     text = scope["path"].encode()
     await send(start(200, (b"content-length", b"%d" % len(text))))
     await send(body(text))
+
+
+def hangs(loop: Any) -> App:
+    """An application that neither reads nor answers."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await loop.create_future()
+
+    return app
 
 
 def answer(text: bytes, *lines: bytes) -> bytes:

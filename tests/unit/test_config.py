@@ -32,7 +32,18 @@ pytestmark = pytest.mark.usefixtures("loggers_put_back")
 
 
 # What uvicorn has not; behind all that it has.
-OF_ITS_OWN = ["timeout_worker_stuck"]
+OF_ITS_OWN = [
+    "timeout_worker_stuck",
+    "timeout_request_header",
+    "timeout_request_body",
+    "timeout_write",
+    "timeout_tls_handshake",
+    "limit_request_line",
+    "limit_header_size",
+    "limit_header_count",
+    "limit_request_body",
+    "limit_chunk_extensions",
+]
 # What a parameter becomes where that is not what was given.
 BECOMES: dict[str, object] = {
     "log_config": None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from harness.apps import Recorder, replies
+from harness.apps import Recorder, body, replies, start
 from harness.client import REQUEST, chunked, request
 from harness.fixtures import Site
 
@@ -169,3 +171,80 @@ def test_empty_lines_before_a_request_are_bounded(site: Site) -> None:
     client = site.connect()
     client.send(b"\r\n" * 100 * KIB)
     assert 400 <= client.last_answer().status < 500
+
+
+# --- the settings ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "data", "status"),
+    [
+        ("limit_request_line", request(target="/" + "x" * 100), 414),
+        ("limit_header_size", request(headers=[("X", "v" * 100)]), 431),
+        ("limit_header_count", request(headers=[("X", "v")] * 100), 431),
+        ("limit_request_body", request("POST", body=b"x" * 101), 413),
+        ("limit_chunk_extensions", CHUNKED_HEAD + b"1;" + b"x" * 100, 400),
+    ],
+)
+def test_each_limit_is_a_setting(
+    start_server: Callable[..., Site], setting: str, data: bytes, status: int
+) -> None:
+    site = start_server(recorder := Recorder(), **{setting: 50})
+    assert site.connect().exchange(REQUEST).status == 200
+    client = site.connect()
+    client.send(data)
+    client.refused(status)
+    assert site.server.server.server_state.limits_met == {setting: 1}
+    site.wait_for_message(f"(--{setting.replace('_', '-')})")
+    assert all("more_body" not in m or not m["body"] for m in recorder.received)
+
+
+def test_a_body_of_the_limit_is_served(start_server: Callable[..., Site]) -> None:
+    site = start_server(Recorder(), limit_request_body=10)
+    client = site.connect()
+    for _ in range(3):  # each request counts anew
+        assert client.exchange(request("POST", body=b"x" * 10)).body == b"x" * 10
+        assert client.exchange(CHUNKED_HEAD + chunked(b"x" * 4, b"y" * 6)).status == 200
+
+
+@pytest.mark.parametrize(
+    "chunks", [[b"x" * 11], [b"x"] * 11, [b"x" * 10, b"y"]], ids=len
+)
+def test_a_chunked_body_over_the_limit_is_413(
+    start_server: Callable[..., Site], chunks: list[bytes]
+) -> None:
+    """As soon as it is too large: the application never sees its end."""
+    site = start_server(recorder := Recorder(), limit_request_body=10)
+    client = site.connect()
+    client.send(CHUNKED_HEAD, *(chunked(each)[:-5] for each in chunks))
+    client.refused(413)
+    assert all(message.get("more_body", True) for message in recorder.received)
+    assert len(recorder.body) <= 10
+
+
+def test_an_announced_body_over_the_limit_never_reaches_the_app(
+    start_server: Callable[..., Site],
+) -> None:
+    site = start_server(recorder := Recorder(), limit_request_body=10)
+    client = site.connect()
+    fields = [("Content-Length", "11"), ("Expect", "100-continue")]
+    client.send(request("POST", headers=fields))
+    assert client.refused(413).interim == []
+    assert recorder.scopes == []
+
+
+def test_an_answer_that_has_begun_is_cut_by_a_large_body(
+    start_server: Callable[..., Site],
+) -> None:
+    async def app(scope, receive, send):
+        await send(start())
+        await send(body(b"first", more=True))
+        while (await receive())["type"] == "http.request":
+            pass
+
+    site = start_server(app, limit_request_body=10)
+    client = site.connect()
+    client.send(CHUNKED_HEAD)
+    client.read_until(b"first\r\n")
+    client.send(chunked(b"x" * 11))
+    assert client.read_to_eof() == b""
