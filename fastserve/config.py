@@ -22,7 +22,6 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import click
 
-from fastserve import port_holder
 from fastserve._types import ASGIApplication
 from fastserve.environment import load_env_file, web_concurrency
 from fastserve.importer import ImportFromStringError, import_from_string
@@ -597,6 +596,8 @@ class Config:
         """Log why nothing can listen there, and whose the port is, if known."""
         logger.error(error)
         if self.uds is None and self.fd is None:
+            from fastserve import port_holder  # for this failure only
+
             holder = port_holder.explain(error, self.host, self.port)
             if holder is not None:
                 logger.error(holder)

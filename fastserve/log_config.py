@@ -6,7 +6,6 @@ What is given is never changed, and an INI is never opened here: logging reads i
 from __future__ import annotations
 
 import configparser
-import json
 import logging
 import logging.config
 from collections.abc import Callable
@@ -56,6 +55,8 @@ def _read_ini(file: IO[str]) -> dict[str, Any]:
 def _log_file_loader(path: str) -> Callable[[IO[str]], Any] | None:
     """What reads a file of this name; None for an INI, which is not ours to read."""
     if path.endswith(".json"):
+        import json
+
         return json.load
     if not path.endswith((".yaml", ".yml")):
         return None

@@ -8,7 +8,6 @@ for much of what is logged was chosen by a peer; colours are added after that.
 from __future__ import annotations
 
 import contextlib
-import http
 import importlib.util
 import logging
 import sys
@@ -124,8 +123,10 @@ class AccessFormatter(ColourizedFormatter):
 
     def get_status_code(self, status_code: int) -> str:
         """The code with its phrase: `200 OK`; an unknown code: `599 `."""
+        from http import HTTPStatus  # a big enum; most lines are made without it
+
         try:
-            phrase = http.HTTPStatus(status_code).phrase
+            phrase = HTTPStatus(status_code).phrase
         except ValueError:
             phrase = ""
         text = f"{status_code} {phrase}"

@@ -27,7 +27,6 @@ import click
 from click.core import ParameterSource
 
 from fastserve._types import ASGIApplication
-from fastserve.check_config import check_config as check
 from fastserve.config import (
     LOGGING_CONFIG,
     SSL_PROTOCOL_VERSION,
@@ -177,6 +176,8 @@ def main(ctx: click.Context, /, app: str, check_config: bool, **options: Any) ->
         options[name] = list(options[name]) or None
     options["headers"] = list(options["headers"])
     if check_config:
+        from fastserve.check_config import check_config as check
+
         # Whoever only checks does not open the log files either.
         options["log_config"] = LOGGING_CONFIG
         sys.path.insert(0, options.pop("app_dir"))

@@ -8,7 +8,6 @@ their click types alone, so that one from a file is checked as one from the comm
 from __future__ import annotations
 
 import inspect
-import platform
 from typing import Any, get_args
 
 import click
@@ -88,6 +87,8 @@ def _option(
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    import platform
+
     from fastserve import __version__
 
     click.echo(

@@ -13,7 +13,6 @@ import contextvars
 import functools
 import logging
 import os
-import random
 import signal
 import socket
 import sys
@@ -21,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from email.utils import formatdate
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -54,18 +52,29 @@ class ServerState:
     """What the connections of one server share with it.
 
     They add themselves to `connections`, and their requests' tasks to `tasks`.
-    `default_headers` are for protocol classes that write them themselves.
     """
 
     def __init__(self) -> None:
         self.connections: set[Any] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.default_headers: list[tuple[bytes, bytes]] = []
         # How often each limit was met, by its setting: "timeout_request_header": 3.
         self.limits_met: Counter[str] = Counter()
+        # The configured headers, and whether Date is one of them.
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.dated = False
         # What our own connections share, while the server runs.
         self.shared: Shared | None = None
         self._counted = 0
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Of every answer; for protocol classes that write them themselves."""
+        if not self.dated:
+            return self.headers
+        from email.utils import formatdate  # 4 ms; our own connections have no need
+
+        date = formatdate(usegmt=True).encode("ascii")
+        return [(b"date", date), *self.headers]
 
     @property
     def total_requests(self) -> int:
@@ -114,7 +123,9 @@ class Server:
         limit = self.config.limit_max_requests
         if limit is None:
             return None
-        return limit + random.randint(0, self.config.limit_max_requests_jitter)
+        from random import randint
+
+        return limit + randint(0, self.config.limit_max_requests_jitter)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on an event loop made for it, until told to end; not inside a loop."""
@@ -285,11 +296,8 @@ class Server:
 
     async def _once_a_second(self) -> None:
         config, now = self.config, time.time()
-        headers = config.encoded_headers
-        if config.date_header:
-            date = formatdate(now, usegmt=True).encode("ascii")
-            headers = [(b"date", date), *headers]
-        self.server_state.default_headers = headers
+        self.server_state.headers = config.encoded_headers
+        self.server_state.dated = config.date_header
         if config.callback_notify is not None:
             if now - self.last_notified > config.timeout_notify:
                 self.last_notified = now

@@ -8,10 +8,8 @@ logs or exits: what is wrong is a SettingsError, whose text is one sentence.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +61,8 @@ class Keys:
         """Raises SettingsError, which offers the nearest key, for an unknown one."""
         found = self._meant.get(key.replace("-", "_"))
         if found is None:
+            import difflib  # for mistakes only, and some ms of every start
+
             near = difflib.get_close_matches(key.replace("_", "-"), self._flags, n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             raise SettingsError(f'There is no setting "{key}".{hint}')
@@ -113,7 +113,7 @@ def _naming(source: object) -> Iterator[None]:
     """Turn what reading a file raises into a SettingsError that names it."""
     try:
         yield
-    except (SettingsError, tomllib.TOMLDecodeError) as exc:
+    except SettingsError as exc:
         raise SettingsError(f"{source}: {exc}") from None
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{source}: It is not UTF-8 text: {exc}") from None
@@ -128,12 +128,21 @@ def _read_pairs(path: Path) -> list[tuple[str, Any]] | None:
             return list(_lines(path.read_text(encoding="utf-8-sig")))
         if path.suffix != ".toml":
             raise SettingsError("A configuration file is a .toml or a .conf.")
-        with path.open("rb") as file:
-            table: Any = tomllib.load(file)
+        table: Any = _read_toml(path)
         if path.name == "pyproject.toml":
             for name in ("tool", "fastserve"):
                 table = table.get(name) if isinstance(table, dict) else None
         return list(table.items()) if isinstance(table, dict) else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # some ms that a start without a file is spared
+
+    with path.open("rb") as file:
+        try:
+            return tomllib.load(file)
+        except tomllib.TOMLDecodeError as exc:
+            raise SettingsError(str(exc)) from None
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

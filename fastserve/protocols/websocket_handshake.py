@@ -9,7 +9,6 @@ Never: a socket, a log, the request's line or Host again, which http1 has checke
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -138,7 +137,9 @@ def read_handshake(
     deflate, extensions = None, None
     if offer_deflate:
         deflate, extensions = _negotiate(offers)
-    digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
+    from hashlib import sha1  # OpenSSL's; not every server has WebSockets
+
+    digest = sha1(key + GUID, usedforsecurity=False).digest()
     return Handshake(base64.b64encode(digest), subprotocols, deflate, extensions)
 
 

@@ -245,7 +245,7 @@ def test_two_receives_at_once_share_the_messages(site: Site) -> None:
         tasks = [asyncio.create_task(receive()) for _ in range(2)]
         await asyncio.sleep(0)
         got.append(None)
-        done, _ = await asyncio.wait(tasks, timeout=5)
+        done, _ = await asyncio.wait(tasks, timeout=30)
         messages = [task.result() for task in done]
         parts = [m["body"] for m in messages if m["type"] == "http.request"]
         if all(m.get("more_body", True) for m in messages):

@@ -42,7 +42,7 @@ async def show(request: Request) -> Response:
 
 
 def get(site: Site, target: str, **fields: str) -> httpx.Response:
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         return client.get(target, headers={**FIELDS, **fields})
 
 

@@ -22,7 +22,7 @@ async def with_aiohttp(url: str, data: bytes) -> bytes:
 
 
 async def with_httpx(url: str, data: bytes) -> bytes:
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.post(url, content=data)
         assert answer.status_code == 200
         return answer.content

@@ -121,7 +121,7 @@ def application():
 def client(site: Site, application) -> Iterator[httpx.Client]:
     log.clear()
     site.app = application
-    with httpx.Client(base_url=site.server.url, timeout=5) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         yield client
 
 

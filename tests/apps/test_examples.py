@@ -31,7 +31,7 @@ def example():
 @pytest.fixture
 def client(site: Site, example) -> Iterator[httpx.Client]:
     site.app = example
-    with httpx.Client(base_url=site.server.url, timeout=5) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         yield client
 
 

@@ -164,7 +164,7 @@ async def fails(how: str, one: Annotated[str, Depends(session)]) -> None:
 def client(site: Site) -> Iterator[httpx.Client]:
     log.clear()
     site.app = app
-    with httpx.Client(base_url=site.server.url, timeout=5) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         yield client
 
 
@@ -284,7 +284,7 @@ def test_many_at_once(client: httpx.Client, site: Site) -> None:
     async def gather() -> list[int]:
         limits = httpx.Limits(max_connections=20)
         url = site.server.url
-        async with httpx.AsyncClient(base_url=url, limits=limits) as many:
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as many:
             paths = ["/json", "/items/1", "/sync", "/depends"] * 25
             answers = await asyncio.gather(*(many.get(path) for path in paths))
             return [answer.status_code for answer in answers]

@@ -61,7 +61,7 @@ def test_json(site: Site, middleware: list) -> None:
         return JSONResponse({"path": req.url.path, "sum": sum(data)})
 
     site.app = application(endpoint, *middleware)
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         for _ in range(5):
             answer = client.post("/a b", json=[1, 2, 3])
             assert answer.json() == {"path": "/a b", "sum": 6}
@@ -134,7 +134,7 @@ def test_file_response(site: Site, tmp_path: Path) -> None:
         return FileResponse(path, filename="name.bin")
 
     site.app = application(endpoint, BASE)
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         whole = client.get("/")
         assert whole.content == path.read_bytes()
         assert whole.headers["content-length"] == "512000"
@@ -147,7 +147,7 @@ def test_file_response(site: Site, tmp_path: Path) -> None:
 def test_static_files(site: Site, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     site.app = Starlette(routes=[Mount("/static", StaticFiles(directory=tmp_path))])
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         found = client.get("/static/a.txt")
         assert found.text == "text"
         fields = {"If-None-Match": found.headers["etag"]}
@@ -170,7 +170,7 @@ def test_request_stream_and_form(site: Site) -> None:
             return JSONResponse([form["name"], upload.filename, len(content)])
 
     site.app = application(endpoint, BASE)
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         pieces = (b"x" * 1000 for _ in range(300))  # sent in chunks
         assert client.post("/stream", content=pieces).json() == 300_000
         files = {"file": ("u.bin", b"y" * 2_000_000)}
@@ -307,7 +307,9 @@ def test_gzip_redirects_and_cookies(site: Site) -> None:
         return answer
 
     site.app = application(endpoint, Middleware(GZipMiddleware, minimum_size=100))
-    with httpx.Client(base_url=site.server.url, follow_redirects=True) as client:
+    with httpx.Client(
+        base_url=site.server.url, follow_redirects=True, timeout=30
+    ) as client:
         answer = client.get("/go")
         assert str(answer.url).endswith("/there?x=1")
         assert answer.text == "there " * 1000

@@ -271,7 +271,7 @@ def test_mounted_in_an_asgi_application(site: Site) -> None:
         return "new"
 
     site.app = outer  # type: ignore[assignment]
-    with httpx.Client(base_url=site.server.url) as client:
+    with httpx.Client(base_url=site.server.url, timeout=30) as client:
         assert client.get("/new").json() == "new"
         assert client.post("/old/page?a=1", content=b"body").content == b"body"
     environ = inner.environ

@@ -40,7 +40,7 @@ Kind = Callable[[Address], None]
 
 
 def connect(address: Address) -> socket.socket:
-    return socket.create_connection(address, timeout=5)
+    return socket.create_connection(address, timeout=30)
 
 
 def reset(sock: socket.socket) -> None:

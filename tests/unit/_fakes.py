@@ -258,7 +258,7 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         async def main() -> None:
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: reported.append(context))
-            await asyncio.wait_for(test(*args, **kwargs), 10)
+            await asyncio.wait_for(test(*args, **kwargs), 60)
 
         asyncio.run(main())
         assert reported == []

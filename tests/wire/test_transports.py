@@ -105,7 +105,7 @@ def test_ipv6(start_server: Start) -> None:
     site = start_server(sockets=[listener])
     site.app = recorder = Recorder(replies())
     host, port = listener.getsockname()[:2]
-    with socket.create_connection((host, port), timeout=5) as sock:
+    with socket.create_connection((host, port), timeout=30) as sock:
         sock.sendall(request(headers=[("Connection", "close")]))
         assert b"".join(iter(lambda: sock.recv(4096), b"")).startswith(b"HTTP/1.1 200")
         own = sock.getsockname()[:2]
@@ -126,7 +126,7 @@ def test_asyncio_debug_mode(
     async def app(scope, receive, send):
         await asyncio.sleep(0.001)
         await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
-        await asyncio.wait_for(asyncio.to_thread(len, "abc"), 5)
+        await asyncio.wait_for(asyncio.to_thread(len, "abc"), 30)
         await respond(send)
 
     site.app = app

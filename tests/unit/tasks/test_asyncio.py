@@ -249,7 +249,7 @@ async def test_async_generators_and_context_managers(start):
 @pytest.mark.parametrize("make", [returns, suspends])
 async def test_wait_on_the_task(start, make):
     task = start(make("value"))
-    done, pending = await asyncio.wait([task], timeout=5)
+    done, pending = await asyncio.wait([task], timeout=30)
     assert done == {task}
     assert not pending
     assert task.result() == "value"
