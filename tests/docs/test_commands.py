@@ -24,6 +24,8 @@ from _deploy import program
 from _pages import PAGES, ROOT, Block, blocks, commands
 from _process import environment, free_port, wait_until
 
+from fastserve.options import GROUPS
+
 PORT = "8000"
 SERVER = re.compile(r"(fastserve|gunicorn|python -m fastserve\S*|python \w+\.py)\b")
 AT_ONCE = re.compile(r"--(check-config|help|version)\b")
@@ -215,6 +217,23 @@ def own_text(page: Path) -> str:
 
 def options_in(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][\w-]*[a-z0-9]", text))
+
+
+def test_limits_are_told_with_their_defaults() -> None:
+    lines = (ROOT / "docs" / "limits.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+    told = {row[1]: row[2] for row in rows if len(row) > 3}
+    for option in GROUPS["Limits"]:
+        [flag], default = option.opts, option.default
+        shown = told[f"`{flag}`"].partition(":")[0]
+        if not isinstance(default, int | float):
+            assert shown == "none", flag
+        elif flag.startswith("--timeout-"):
+            assert shown == f"{default:g} s", flag
+        elif default >= 1024:
+            assert shown == f"{default // 1024} KiB", flag
+        else:
+            assert shown == str(default), flag
 
 
 def run_help() -> set[str]:
