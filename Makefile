@@ -28,7 +28,8 @@ NEEDS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["pr
 	print(*p["dependencies"], *p["optional-dependencies"][sys.argv[1]], sep="\n")
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn fuzz leaks \
-	lint types bench gate load profile compare docs docs-serve docs-parts vendor wheel clean
+	lint types bench gate load profile compare docs docs-serve docs-parts vendor \
+	wheel wheel-cross clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -88,8 +89,13 @@ docs-parts: $(VENV)/docs
 	$(PY) -m tools.benchmark_plots
 vendor: $(VENV)/tools
 	$(PY) vendor/llhttp/fetch.py
-wheel: $(VENV)/tools
-	$(PY) -m build
+# Into dist/, tried out on each Python found; DEBUG=1: with asserts and debug symbols.
+wheel: $(VENV)/wheel-tools
+	$(PY) release/wheels.py $(if $(DEBUG),--debug --out dist/debug) \
+		$(foreach found,$(PYTHONS),$(lastword $(subst =, ,$(found))))
+# For other processors and C libraries; looked into, not run.
+wheel-cross: $(VENV)/wheel-tools
+	$(PY) release/wheels.py --foreign --out dist/cross
 clean:
 	rm -rf build dist *.egg-info fastserve/protocols/*.so .*_cache .benchmarks
 	find . -name __pycache__ ! -path './.venv*' -prune -exec rm -rf {} +
@@ -107,6 +113,10 @@ $(VENV)/installed: $(SOURCES) | $(PY)
 $(VENV)/tools: pyproject.toml | $(PY)
 	$(PY) -c '$(NEEDS)' test > $(VENV)/needs.txt
 	$(PY) -m pip install -q -r $(VENV)/needs.txt
+	@touch $@
+$(VENV)/wheel-tools: pyproject.toml | $(PY)
+	$(PY) -c '$(NEEDS)' wheels > $(VENV)/wheel-needs.txt
+	$(PY) -m pip install -q -r $(VENV)/wheel-needs.txt
 	@touch $@
 .venv-load/ready: bench/load/requirements.txt
 	$(PYTHON) -m venv .venv-load
