@@ -41,6 +41,7 @@ EXTENSIONS = {
     "http1": ["csrc/http_scan.c", *LLHTTP],
     "http1_writer": CSRC,
     "output": ["csrc/socket_send.c"],
+    "scope": [],
     "shared": [*CSRC, "csrc/heap_keep.c"],
     "tasks": [],
     "websocket_connection": [],

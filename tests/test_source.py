@@ -183,6 +183,12 @@ def test_exchange_knows_no_protocol(name: str) -> None:
         assert f"fastserve.protocols.{protocol}" not in imports
 
 
+def test_the_scope_knows_the_parser_and_what_is_shared() -> None:
+    imports = imports_of_extension("scope")
+    ours = {module for module in imports if module.startswith("fastserve.protocols.")}
+    assert {module.split(".")[2] for module in ours} == {"http1", "shared"}
+
+
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_only_connections_and_their_output_write(name: str) -> None:
     text = (PROTOCOLS / f"{name}.pyx").read_text()

@@ -6,6 +6,7 @@ from fastserve.protocols.exchange cimport Channel, Exchange, HttpExchange
 from fastserve.protocols.http1 cimport RequestParser
 from fastserve.protocols.http1_writer cimport ResponseWriter
 from fastserve.protocols.output cimport Output
+from fastserve.protocols.scope cimport ScopeMaker
 from fastserve.protocols.shared cimport Shared
 
 
@@ -26,14 +27,8 @@ cdef class Connection(Channel):
     cdef Output _output
     cdef RequestParser _parser
     cdef ResponseWriter _writer
-    cdef dict _template             #: scope to copy, or None
+    cdef ScopeMaker _scopes         #: None while it is idle
     cdef dict _tls                  #: the `tls` extension; None on a plain connection
-    cdef str _method                #: what the template holds
-    cdef str _path                  #: likewise, without root_path
-    cdef bytes _query               #: likewise
-    cdef dict _asgi                 #: the template's, and the next two
-    cdef dict _state
-    cdef dict _extensions
     cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
     cdef Deadline _waiting
     cdef object __weakref__
@@ -70,8 +65,6 @@ cdef class Connection(Channel):
     cdef int _hand_over(self, bytes rest) except -1
     cdef int _switch(self, bytes rest) except -1
     cdef dict _make_scope(self)
-    cdef dict _make_template(self)
-    cdef int _forget_template(self) except -1
     cdef int _settle(self) except -1
     cdef int _wait_idle(self) except -1
     cdef int _wait(self, Deadline waiting, double seconds) except -1

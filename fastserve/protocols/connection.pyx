@@ -16,34 +16,18 @@ one's step, a byte of an error answer inside an answer that has begun.
 
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_Copy
-from cpython.object cimport PyObject
 
 from fastserve.protocols.exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.output cimport Output, reset
 from fastserve.protocols.handover import hand_over, is_handshake
 from fastserve.protocols.refusals import refusal, report, service_unavailable
+from fastserve.protocols.scope cimport ScopeMaker, address, new_scope_maker
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
 )
 from fastserve.protocols.websocket_handshake import asks_for_websocket
-
-
-cdef extern from *:
-    """
-    /* How many references there are; without a GIL nobody can tell. */
-    #ifdef Py_GIL_DISABLED
-    #define fs_owners(object) ((Py_ssize_t)-1)
-    #else
-    #define fs_owners(object) Py_REFCNT(object)
-    #endif
-    """
-    Py_ssize_t fs_owners(PyObject *)
-    bint next_item "PyDict_Next"(
-        PyObject *, Py_ssize_t *, PyObject **, PyObject **) noexcept
-    Py_ssize_t size_of "PyDict_Size"(PyObject *) noexcept
 
 
 cdef enum:
@@ -53,34 +37,6 @@ cdef enum:
 
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
 cdef int TRACE = 5              # uvicorn's log level below DEBUG
-cdef dict NOTHING = {}
-
-cdef tuple address(object info):
-    """(host, port) of a socket's name; None for one that has no host."""
-    if type(info) is tuple and len(info) >= 2:
-        return (str(info[0]), int(info[1]))
-    return None
-
-
-cdef bint is_as_made(PyObject *kept, PyObject *original) noexcept:
-    """Whether a request may be given the last one's copy of a dict of scope's.
-
-    What one request changes no later one may see: so only while nobody else has the
-    copy (its owners are the connection and its template) and it holds just what it
-    was made with. Saves 7 % of the instructions of a request.
-    """
-    cdef PyObject *key
-    cdef PyObject *value
-    cdef PyObject *first
-    cdef PyObject *second
-    cdef Py_ssize_t at = 0, there = 0
-
-    if fs_owners(kept) != 2 or size_of(kept) != size_of(original):
-        return False                    # None has more owners
-    while next_item(original, &there, &first, &second):
-        if not next_item(kept, &at, &key, &value) or key != first or value != second:
-            return False
-    return True
 
 
 @cython.final
@@ -337,58 +293,14 @@ cdef class Connection(Channel):
         return exchange.run(shared.app_for(exchange.scope["headers"]))
 
     cdef dict _make_scope(self):
-        """The scope of the parsed request: a copy of the connection's template.
-
-        The template keeps what the last request had, and the parser gives the same
-        objects for the same target again: then there is nothing to store.
-        """
-        cdef RequestParser parser = self._parser
-        cdef Shared shared = self._shared
-        cdef dict template = self._template
-        cdef dict scope
-
-        if template is None:
-            template = self._make_template()
-        if parser.method is not self._method:
-            self._method = template["method"] = parser.method
-        if parser.path is not self._path:
-            self._path = parser.path
-            template["path"] = parser.path
-            template["raw_path"] = parser.raw_path
-            if shared.root_path:
-                template["path"] = shared.root_path + parser.path
-                template["raw_path"] = shared.root_path_bytes + parser.raw_path
-        if parser.query_string is not self._query:
-            self._query = template["query_string"] = parser.query_string
-        if not is_as_made(<PyObject *>self._asgi, <PyObject *>shared.asgi):
-            self._asgi = template["asgi"] = PyDict_Copy(shared.asgi)
-        if not is_as_made(
-                <PyObject *>self._state, <PyObject *>shared.app_state):
-            self._state = template["state"] = PyDict_Copy(shared.app_state)
-        if self._tls is not None or not is_as_made(
-                <PyObject *>self._extensions, <PyObject *>NOTHING):
-            self._extensions = {} if self._tls is None else {"tls": self._tls.copy()}
-            template["extensions"] = self._extensions
-        scope = PyDict_Copy(template)
-        scope["headers"] = parser.headers
-        if parser.http10:
-            scope["http_version"] = "1.0"
-        return scope
-
-    cdef dict _make_template(self):
-        """The connection's part of the scope; kept from its second request on."""
-        cdef object name = self.transport.get_extra_info("sockname")
-        cdef dict template = self._shared.scope_template(
-            self.transport, address(self.transport.get_extra_info("peername")),
-            (name, None) if type(name) is str else address(name))
-        self._method = None
-        self._path = None
-        self._query = None
-        self._asgi = self._state = self._extensions = None
-        if self._served:
-            self._template = template
-        self._served = True
-        return template
+        """The parsed request's scope, by a maker kept from the second one on."""
+        cdef ScopeMaker maker = self._scopes
+        if maker is None:
+            maker = new_scope_maker(self._shared, self.transport, self._tls)
+            if self._served:
+                self._scopes = maker
+            self._served = True
+        return maker.make(self._parser)
 
     cdef bint _is_for_another(self) except -1:
         """Whether the parsed request is the handshake of --ws's own protocol class."""
@@ -545,14 +457,9 @@ cdef class Connection(Channel):
         # request nothing is to spare.
         if self._parser.phase == START:
             self._parser.forget()
-        self._forget_template()
+        self._scopes = None
         self._served = False
         return self.due
-
-    cdef int _forget_template(self) except -1:
-        self._template = None
-        self._asgi = self._state = self._extensions = None
-        return 0
 
     cdef int _is_late(self) except -1:
         """The deadline has passed."""
@@ -759,7 +666,7 @@ cdef class Connection(Channel):
         self._pending = None
         self._head = None
         self._output.discard()
-        self._forget_template()
+        self._scopes = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
