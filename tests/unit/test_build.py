@@ -7,6 +7,8 @@ import hashlib
 import importlib.util
 import io
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from fastserve import protocols
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDOR = ROOT / "vendor" / "llhttp"
@@ -185,6 +189,41 @@ def test_source_distribution_carries_llhttp(tree: Path, no_index: Path) -> None:
         wanted |= {path.relative_to(tree).as_posix() for path in found}
     assert wanted <= set(names)
     assert not [name for name in names if name.startswith("build/")]
+
+
+# What x86-64's first processors lack: SSSE3 to SSE4.2, BMI, and what begins with v as
+# the instructions of AVX do.
+NEWER = re.compile(
+    r"\t(v[a-z]|crc32|popcnt|pcmp[ei]str|pshufb|palignr|pabs|phadd|pmaddubs|psign|ptest"
+    r"|pmov[sz]x|p(extr|insr)[bdq]|pblend|packusdw|round[sp]|lddqu|movbe|mulx|rorx|[tl]zcnt"
+    r"|andn |bextr|bls[ir]|blsmsk|sh[lr]x|sarx|pdep|pext )"
+)
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or shutil.which("objdump") is None,
+    reason="reads the instructions of x86-64 with objdump",
+)
+def test_newer_instructions_are_only_where_the_processor_was_asked() -> None:
+    asked = set(re.findall(r"\w+", (ROOT / "csrc" / "ws_mask_avx2.c").read_text()))
+    modules = sorted(Path(protocols.__file__).parent.glob("*.so"))
+    users = {name for module in modules for name in users_of_newer(module)}
+    assert "fs_ws_mask_avx2" in users
+    # GCC may split a function: `mask_half.part.0` is one of that file too.
+    assert {name.partition(".")[0] for name in users} <= asked
+
+
+def users_of_newer(module: Path) -> set[str]:
+    """The functions that have such instructions."""
+    command = ["objdump", "-d", "--no-show-raw-insn", str(module)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    users, function = set(), ""
+    for line in text.splitlines():
+        if line.endswith(">:"):
+            function = line.partition("<")[2][:-2]
+        elif NEWER.search(line):
+            users.add(function)
+    return users
 
 
 def test_licences_are_in_the_metadata() -> None:
