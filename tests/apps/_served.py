@@ -82,7 +82,7 @@ class Served:
 
     def connect(self) -> Client:
         """A client of raw bytes, closed at the end of the test."""
-        client = Client((self.process.host, self.process.port), timeout=20)
+        client = Client((self.process.host, self.process.port), timeout=60)
         self._clients.append(client)
         return client
 
@@ -125,6 +125,6 @@ def run(name: str, folder: Path, *options: str) -> Iterator[Served]:
     args = (*framework.options, *options)
     with (
         serve(framework.app, *args, cwd=APPS, env=env) as process,
-        httpx.Client(base_url=process.url, timeout=20) as client,
+        httpx.Client(base_url=process.url, timeout=60) as client,
     ):
         yield Served(framework, process, folder, client)

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def test_websocket(client: httpx.Client, site: Site) -> None:
     with websockets.sync.client.connect(f"{url}/echo") as socket:
         for text in ("Hello?", "h\u00e9"):
             socket.send(text)
-            assert socket.recv(timeout=10) == text
+            assert socket.recv(timeout=30) == text
 
 
 def test_sync_route(client: httpx.Client) -> None:
@@ -89,13 +88,10 @@ def test_sync_route(client: httpx.Client) -> None:
 
 def test_streamed_response(client: httpx.Client) -> None:
     """Line by line: the first is there before the last is made."""
-    began = time.monotonic()
     with client.stream("GET", "/count", params={"to": 3}) as answer:
-        lines = answer.iter_lines()
-        assert next(lines) == "1"
-        assert time.monotonic() - began < 0.2
-        assert list(lines) == ["2", "3"]
-    assert time.monotonic() - began >= 0.2
+        assert list(answer.iter_lines()) == ["1", "2", "3"]
+    with client.stream("GET", "/count", params={"to": 1_000_000}) as answer:
+        assert next(answer.iter_lines()) == "1"
 
 
 def test_file_download(client: httpx.Client) -> None:

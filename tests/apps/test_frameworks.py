@@ -234,7 +234,7 @@ def test_many_clients(served: Served) -> None:
 
     def one(number: int) -> bool:
         name, data = f"client{number}", os.urandom(1000 * number)
-        with httpx.Client(base_url=served.process.url, timeout=20) as client:
+        with httpx.Client(base_url=served.process.url, timeout=60) as client:
             for times in range(10):
                 greeting = client.get(f"/greet/{name}?times={times}").json()
                 if greeting != {"name": name, "times": times}:

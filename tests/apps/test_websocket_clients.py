@@ -148,7 +148,7 @@ def test_picows(url: str) -> None:
                 transport.send_close(picows.WSCloseCode.OK, b"")
 
         await picows.ws_connect(Listener, f"{url}/echo")
-        await asyncio.wait_for(done, 10)
+        await asyncio.wait_for(done, 30)
 
     asyncio.run(talk())
     assert got == [b"hello"]

@@ -28,7 +28,7 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.routing import WebSocketRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-TIMEOUT = 20.0  # seconds for one conversation
+TIMEOUT = 60.0  # seconds for one conversation
 
 
 def talk(conversation: Coroutine[Any, Any, None]) -> None:

@@ -215,12 +215,12 @@ def test_requests_run_at_the_same_time(serve_wsgi: Callable[..., Site]) -> None:
     together = threading.Barrier(4)
 
     def app(environ: Environ, start: StartResponse) -> list[bytes]:
-        together.wait(10)  # none is answered before all have come
+        together.wait(30)  # none is answered before all have come
         start("200 OK", TEXT)
         return [environ["PATH_INFO"].encode()]
 
     site = serve_wsgi(app)
-    clients = [site.connect(timeout=15) for _ in range(4)]
+    clients = [site.connect() for _ in range(4)]
     for number, client in enumerate(clients):
         client.send(request(target=f"/{number}"))
     bodies = [client.answer().body for client in clients]
@@ -237,7 +237,7 @@ def test_a_client_that_reads_nothing_holds_the_iterable_up(
     client.assert_not_progressing(lambda: app.made)
     assert app.made < 500
     client.reset()
-    assert app.closed.wait(10), "the iterable is left hanging when its client left"
+    assert app.closed.wait(30), "the iterable is left hanging when its client left"
 
 
 def test_a_client_that_leaves_inside_its_body_frees_the_thread(

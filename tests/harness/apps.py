@@ -7,6 +7,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from .server import TIMEOUT
+
 Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -134,13 +136,11 @@ class Gate:
 
     async def wait(self) -> None:
         self.reached.set()
-        for _ in range(5000):
-            if self._open.is_set():
-                return
-            await asyncio.sleep(0.002)
-        raise TimeoutError("the gate stayed shut")
+        async with asyncio.timeout(2 * TIMEOUT):
+            while not self._open.is_set():
+                await asyncio.sleep(0.002)
 
-    def wait_reached(self, timeout: float = 5.0) -> None:
+    def wait_reached(self, timeout: float = TIMEOUT) -> None:
         assert self.reached.wait(timeout), "the application did not come so far"
 
     def open(self) -> None:

@@ -1,7 +1,7 @@
 """A client that sends exactly the bytes it is told to, and reads answers with h11.
 
 h11 is the oracle: an answer that it refuses fails the test. Every wait has a time
-limit. Never retries, never reconnects, never follows anything.
+limit, TIMEOUT. Never retries, never reconnects, never follows anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 import h11
 
-TIMEOUT = 5.0  # seconds, for each read and write
+from .server import TIMEOUT
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -193,7 +194,7 @@ class Client:
         raise AssertionError(f"received {data!r}" if data else "closed")
 
     def assert_not_progressing(
-        self, count: Callable[[], int], seconds: float = 0.1, limit: float = 5.0
+        self, count: Callable[[], int], seconds: float = 0.1, limit: float = TIMEOUT
     ) -> None:
         """Wait, reading nothing, until a count stood still for so long."""
         deadline = time.monotonic() + limit

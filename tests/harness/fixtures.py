@@ -14,7 +14,7 @@ import pytest
 
 from .apps import App, Message, Receive, Scope, Send, replies
 from .client import Client
-from .server import LOOPS, ServerThread, eventually
+from .server import LOOPS, TIMEOUT, ServerThread, eventually
 
 LOGGERS = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
@@ -59,7 +59,7 @@ class Site:
     def app(self, app: App) -> None:
         self._router.app = app
 
-    def connect(self, timeout: float = 5.0) -> Client:
+    def connect(self, timeout: float = TIMEOUT) -> Client:
         """A client that is closed at the end of the test."""
         client = Client(self.server.address, timeout)
         self._clients.append(client)

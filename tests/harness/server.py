@@ -26,10 +26,12 @@ LOOPS = ["asyncio"]
 if importlib.util.find_spec("uvloop"):
     LOOPS.append("uvloop")
 
-TIMEOUT = 10.0  # seconds, for a server to start or to stop
+# Seconds for whatever is waited for: to start, to stop, a read, a condition. Generous,
+# for a busy machine: what does not come is a fault however late that is seen.
+TIMEOUT = 30.0
 
 
-def eventually(condition: Callable[[], object], timeout: float = 5.0) -> None:
+def eventually(condition: Callable[[], object], timeout: float = TIMEOUT) -> None:
     """Poll until the condition holds; AssertionError when it stays false."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -56,6 +58,8 @@ class ServerThread:
         if not settings.keys() & {"uds", "fd"}:
             settings.setdefault("port", 0)
         settings.setdefault("timeout_graceful_shutdown", 2)
+        # A test's client may be held up: only what is about this time is ended by it.
+        settings.setdefault("timeout_keep_alive", 60)
         self.config = fastserve.Config(app, loop=loop, log_config=None, **settings)
         self.server = fastserve.Server(self.config)
         self.loop: asyncio.AbstractEventLoop | None = None

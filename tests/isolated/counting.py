@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from harness.server import ServerThread, eventually  # noqa: E402
+from harness.server import TIMEOUT, ServerThread, eventually  # noqa: E402
 
 ROUNDS = 100
 # What the interpreter itself may keep: grown tables, free lists, cached names.
@@ -40,7 +40,7 @@ Kind = Callable[[Address], None]
 
 
 def connect(address: Address) -> socket.socket:
-    return socket.create_connection(address, timeout=30)
+    return socket.create_connection(address, timeout=TIMEOUT)
 
 
 def reset(sock: socket.socket) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 import time
 from typing import Any
 
@@ -15,7 +16,9 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 
 def say(text: str) -> None:
-    print(f"app: {text}", flush=True)
+    """A line of stdout in one write: several workers have the same pipe."""
+    sys.stdout.write(f"app: {text}\n")
+    sys.stdout.flush()
 
 
 async def answer(send: Any, body: bytes, status: int = 200) -> None:

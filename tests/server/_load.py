@@ -35,7 +35,7 @@ def load(
     clients: int = 8,
     target: str = "/",
     longest_pause: float = 0.05,
-    timeout: float = 20.0,
+    timeout: float = 60.0,
 ) -> Iterator[Clients]:
     """Keep `clients` connections to 127.0.0.1 busy while the block runs."""
     seen, lock, over = Clients(), threading.Lock(), threading.Event()

@@ -31,7 +31,7 @@ from typing import IO
 import fastserve
 
 HERE = Path(__file__).resolve().parent
-TIMEOUT = 20.0  # seconds; generous, for a busy machine
+TIMEOUT = 60.0  # seconds; generous, for a busy machine
 
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 BANNER = re.compile(

@@ -66,15 +66,12 @@ def wait_answering(server: ServerProcess, count: int = 1) -> set[int]:
 
 @contextlib.contextmanager
 def serve_workers(
-    app: str, *args: str, count: int = 2, patience: float = TIMEOUT, **options: object
+    app: str, *args: str, count: int = 2, **options: object
 ) -> Iterator[ServerProcess]:
-    """`serve` with workers that have started; none is left at the end of the block.
-
-    `patience`: the seconds that they may take to start.
-    """
+    """`serve` with workers that have started; none is left at the end of the block."""
     with serve(app, "--workers", str(count), *args, **options) as server:
         try:
-            wait_started(server, count, patience)
+            wait_started(server, count)
             if server.uds is None:
                 wait_listening(server)
             yield server
@@ -113,9 +110,9 @@ def load(
 
     def connect() -> http.client.HTTPConnection:
         if context is None:
-            return http.client.HTTPConnection(server.host, server.port, timeout=10)
+            return http.client.HTTPConnection(server.host, server.port, timeout=30)
         return http.client.HTTPSConnection(
-            server.host, server.port, timeout=10, context=context
+            server.host, server.port, timeout=30, context=context
         )
 
     def ask(keep: bool) -> None:

@@ -101,7 +101,7 @@ class ThreadedServer(fastserve.Server):
 
 def fetch(server: fastserve.Server) -> bytes:
     port = server.servers[0].sockets[0].getsockname()[1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
         return bytes(answer.read())
 
 
@@ -145,7 +145,7 @@ NESTED = """
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         for _ in range(3):
-            answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+            answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
             print(answer.read().decode(), flush=True)
         server.should_exit = True
 
@@ -199,7 +199,7 @@ SUPERVISOR = """
         host, port = sock.getsockname()
         for _ in range(200):
             try:
-                answer = urllib.request.urlopen(f"http://{host}:{port}/", timeout=10)
+                answer = urllib.request.urlopen(f"http://{host}:{port}/", timeout=30)
                 break
             except OSError:
                 child.join(0.1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from _process import HERE, ServerProcess, run_to_end, serve, wait_until
+from _process import HERE, TIMEOUT, ServerProcess, run_to_end, serve, wait_until
 from _workers import (
     load,
     serve_workers,
@@ -348,9 +348,10 @@ def test_a_stuck_worker_is_killed_where_that_is_asked_for() -> None:
 
 
 def test_a_long_import_is_no_fault(tmp_path: Path) -> None:
-    # sum() of a range keeps every thread of the process from running.
-    options = module(tmp_path, "sum(range(3 * 10**8))\napp = pid")
-    with serve_workers("made:app", *QUICK, patience=90, **options) as server:
+    # A PyDLL's functions keep every thread of the process from running.
+    source = "import ctypes\nctypes.PyDLL(None).sleep(3)\napp = pid"
+    options = module(tmp_path, source)
+    with serve_workers("made:app", *QUICK, **options) as server:
         wait_answering(server, 2)
         assert "died" not in server.stderr.text
 
@@ -363,7 +364,7 @@ def test_workers_end_when_their_parent_is_killed(app: str) -> None:
     with serve_workers(app) as server:
         children = workers(server)
         server.process.kill()
-        assert server.process.wait(10) == -signal.SIGKILL
+        assert server.process.wait(TIMEOUT) == -signal.SIGKILL
         wait_gone(children)
         assert server.stderr.search(rf"The parent process \[{server.pid}\] is gone")
         assert server.stderr.search("Finished server process")
@@ -411,7 +412,7 @@ def test_the_parent_is_idle_while_its_workers_are() -> None:
         process = psutil.Process(server.pid)
         before = sum(process.cpu_times()[:2])
         time.sleep(3)
-        assert sum(process.cpu_times()[:2]) - before < 0.15
+        assert sum(process.cpu_times()[:2]) - before < 0.3
 
 
 def test_workers_are_ignored_with_reload() -> None:

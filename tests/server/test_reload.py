@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from _process import HERE, ServerProcess, serve, wait_until
+from _process import HERE, TIMEOUT, ServerProcess, serve, wait_until
 from _workers import wait_gone, wait_listening, wait_started, workers
 
 PAUSE = ("--reload-delay", "0.1")
@@ -117,9 +117,7 @@ def test_signals_end_both(
     site = reloading()
     wait_started(site.server, 1)
     children = workers(site.server)
-    began = time.monotonic()
     assert site.server.stop(number) == 0
-    assert time.monotonic() - began < 5
     wait_gone(children)
 
 
@@ -144,7 +142,7 @@ def test_a_change_that_does_not_import_waits_for_the_next(
     assert site.server.process.poll() is None
     assert site.server.stderr.text.count(" died") == 1
     site.write(answering("two"))
-    client.join(15)
+    client.join(TIMEOUT)
     assert answers == ["two"]
     assert site.server.stop() == 0
 
@@ -180,7 +178,7 @@ def test_the_child_ends_when_the_reloader_is_killed(
     wait_started(site.server, 1)
     children = workers(site.server)
     site.server.process.kill()
-    assert site.server.process.wait(10) == -signal.SIGKILL
+    assert site.server.process.wait(TIMEOUT) == -signal.SIGKILL
     wait_gone(children)
 
 

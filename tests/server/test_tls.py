@@ -39,7 +39,7 @@ def connected(
     server: ServerProcess, context: ssl.SSLContext
 ) -> Iterator[http.client.HTTPSConnection]:
     connection = http.client.HTTPSConnection(
-        server.host, server.port, context=context, timeout=10
+        server.host, server.port, context=context, timeout=30
     )
     with contextlib.closing(connection):
         connection.connect()

@@ -104,9 +104,9 @@ def test_an_answer_that_is_no_answer_is_none() -> None:
 
 
 def test_silence_is_counted_without_waiting(worker: Process) -> None:
-    assert worker.silent_for() < 1
+    assert worker.silent_for() < 4
     worker.ping()
-    assert worker.silent_for() < 1
+    assert worker.silent_for() < 4
 
 
 class Clock:
@@ -237,15 +237,14 @@ def test_a_loop_that_is_held_up_is_reported_once(
 
         thread = threading.Thread(target=look)
         thread.start()
-        while thread.is_alive():  # the loop waits in a callback
-            time.sleep(0.01)
+        thread.join()  # the loop waits in a callback
         await asyncio.sleep(0.01)
 
     asyncio.run(main())
-    assert 0.2 < max(latest) < 5
+    assert max(latest) > 0.2
     held_up, runs_again = [record.getMessage() for record in caplog.records]
     assert held_up.startswith(f"The event loop of process [{os.getpid()}] has not run")
-    assert "time.sleep(0.01)" in held_up
+    assert "thread.join()" in held_up
     assert runs_again.startswith(
         f"The event loop of process [{os.getpid()}] runs again"
     )
@@ -265,8 +264,8 @@ def test_a_bell_ends_a_wait() -> None:
     bell = Bell()
     threading.Timer(0.1, bell.ring).start()
     began = time.monotonic()
-    bell.wait([], 10)
-    assert time.monotonic() - began < 5
+    bell.wait([], 60)
+    assert time.monotonic() - began < 30
     bell.wait([], 0.01)  # it was heard: this wait is a whole one
     for _ in range(100_000):  # more than the pipe holds
         bell.ring()

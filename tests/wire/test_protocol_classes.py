@@ -51,7 +51,7 @@ async def echo_websocket(scope: Any, receive: Any, send: Any) -> None:
 def websocket(site: Site, target: str = "/", **options: Any) -> ClientConnection:
     host, port = site.server.address
     scheme = "wss" if "ssl" in options else "ws"
-    return connect(f"{scheme}://{host}:{port}{target}", open_timeout=5, **options)
+    return connect(f"{scheme}://{host}:{port}{target}", open_timeout=30, **options)
 
 
 # --- http= ---------------------------------------------------------------------------

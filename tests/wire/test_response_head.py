@@ -44,7 +44,7 @@ def test_default_fields_then_the_app_s(site: Site) -> None:
 def test_date_is_now(site: Site) -> None:
     answer = site.connect().exchange(REQUEST)
     date = parsedate_to_datetime((answer.header(b"date") or b"").decode())
-    assert abs(date.timestamp() - time.time()) < 3
+    assert abs(date.timestamp() - time.time()) < 60
 
 
 def test_app_s_own_date_replaces_ours(site: Site) -> None:
