@@ -56,31 +56,43 @@ async def of_its_world(scope: Any, receive: Any, send: Any) -> None:
 
 
 @functools.cache
-def config(ws: str) -> Config:
+def config(**settings: Any) -> Config:
     made = Config(
         of_its_world,
         interface="asgi3",
         log_config=None,
-        ws=ws,
         date_header=False,
         server_header=False,
-        ws_ping_interval=None,
+        **settings,
     )
     made.load()
     return made
 
 
-class World:
-    """A connection, its peer, and an application whose requests may wait at gates."""
+def nothing_to_see(world: World) -> None:
+    pass
 
-    def __init__(self, app: Callable[..., Any], ws: str, limit: int | None) -> None:
+
+class World:
+    """A connection, its peer, and an application whose requests may wait at gates.
+
+    `look` is called between any two things that happen; `settings` are Config's.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        limit: int | None,
+        look: Callable[[World], None] = nothing_to_see,
+        **settings: Any,
+    ) -> None:
         FAULTS.records.clear()
         LOGGER.handlers, LOGGER.propagate = [FAULTS], False
         self.app = functools.partial(app, self)
         self.loop = Loop()
         self.gates: list[asyncio.Future[Any]] = []
         self.shared = Shared(
-            config(ws),
+            config(**settings),
             ServerState(),
             {"world": self},
             self.loop,  # type: ignore[arg-type]
@@ -89,11 +101,17 @@ class World:
         self.transport = Transport(limit)
         self.transport.protocol = Connection(self.shared)
         self.transport.protocol.connection_made(self.transport)
+        self._look = look
         self._inbox = b""
+        self.given = bytearray()  # what the connection has read
         self._eof = False
         self._eof_told = False
         self.lost = False
-        self.interrupted = False
+        self.interrupts: set[int] = set()
+
+    @property
+    def interrupted(self) -> bool:
+        return bool(self.interrupts)
 
     async def gate(self) -> None:
         """Waits until the input lets it go on, by open()."""
@@ -115,6 +133,7 @@ class World:
             self.lose(None)
         elif self.transport.reading:
             data, self._inbox = self._inbox, b""
+            self.given += data
             if data:
                 self.transport.protocol.data_received(data)
             elif self._eof and not self._eof_told:
@@ -148,7 +167,7 @@ class World:
             self.transport.buffered = 0
 
     def interrupt(self, kind: int) -> None:
-        self.interrupted = True
+        self.interrupts.add(kind)
         if kind == 0:
             self.eof()
         elif kind == 1:
@@ -183,6 +202,7 @@ class World:
                 self.drain()
             else:
                 self.interrupt(number % 6)
+            self._look(self)
         self.feed(given.rest())
         self.settle()
 

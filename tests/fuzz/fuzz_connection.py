@@ -254,7 +254,7 @@ def check(data: bytes) -> None:
     flags = given.byte()
     ops = given.take(given.byte() % 64)
     stream = given.rest()
-    world = World(app, "none", 500 if flags & 1 else None)
+    world = World(app, 500 if flags & 1 else None, ws="none")
     model = Model(stream)
     world.play(ops, stream)
     allowed = model.allows(world.transport.written, world.interrupted)

@@ -32,12 +32,13 @@ class Reloading:
         self.changes = 0
 
     def write(self, source: str) -> None:
-        """Change the module; the time of each change is another one."""
-        path = self.folder / "made.py"
-        path.write_text(source)
+        """Change the module, at once; the time of each change is another one."""
+        made = self.folder / "made.new"
+        made.write_text(source)
         self.changes += 1
         later = time.time() + self.changes
-        os.utime(path, (later, later))
+        os.utime(made, (later, later))
+        made.replace(self.folder / "made.py")
 
     def wait_answer(self, text: str) -> None:
         def answers() -> bool:
