@@ -104,6 +104,7 @@ class World:
         self._look = look
         self._inbox = b""
         self.given = bytearray()  # what the connection has read
+        self.last_read = 0  # bytes
         self._eof = False
         self._eof_told = False
         self.lost = False
@@ -133,8 +134,9 @@ class World:
             self.lose(None)
         elif self.transport.reading:
             data, self._inbox = self._inbox, b""
-            self.given += data
             if data:
+                self.given += data
+                self.last_read = len(data)
                 self.transport.protocol.data_received(data)
             elif self._eof and not self._eof_told:
                 self._eof_told = True

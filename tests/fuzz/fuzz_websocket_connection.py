@@ -200,7 +200,7 @@ class Watch:
         if world.interrupts or not self.kind.is_good or not player.called:
             return
         if not player.accepted:
-            early = len(world.given) - len(self.kind.handshake)
+            early = len(world.given) - len(self.kind.handshake) - world.last_read
             assert early <= HIGH_WATER, "it reads, and nobody has accepted"
             return
         unread = self.reads.messages[len(player.messages) :]
