@@ -119,7 +119,7 @@ def test_asyncio_debug_mode(
 ) -> None:
     """PYTHONASYNCIODEBUG=1: every check of the loop on, and nothing found."""
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
-    site = start_server(timeout_keep_alive=1)
+    site = start_server(timeout_keep_alive=3)
     assert site.server.run(is_debug())
     check_serving(site)
 
