@@ -16,8 +16,8 @@ from _input import Input
 from _messages import ACCEPTED, BODY, COMPLETE, FAILED, Message, chunked, head, snapshot
 from _world import World
 
+from fastserve.protocols import refusals
 from fastserve.protocols.http1 import RequestParser
-from fastserve.protocols.refusals import REFUSALS
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TYPE = b"content-type: text/plain; charset=utf-8\r\n"
@@ -155,7 +155,7 @@ def answer_of(run: Any, message: Message, keep: bool) -> Iterator[Expected]:
 
 
 def refusal(status: int) -> bytes:
-    text = REFUSALS[status]
+    _, text = refusals.refusal(status)
     return b"HTTP/1.1 %d %s\r\n%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (
         status,
         PHRASES[status],
