@@ -26,6 +26,9 @@ from _process import environment, free_port, wait_until
 
 from fastserve.options import GROUPS
 
+# A page starts up to nine servers, one after the other.
+pytestmark = pytest.mark.timeout(600)
+
 PORT = "8000"
 SERVER = re.compile(r"(fastserve|gunicorn|python -m fastserve\S*|python \w+\.py)\b")
 AT_ONCE = re.compile(r"--(check-config|help|version)\b")
@@ -62,7 +65,7 @@ class Reader:
             tool.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
             tool.chmod(0o755)
         # An answer that is an error fails the command.
-        (folder / ".curlrc").write_text("fail\nsilent\nshow-error\nmax-time = 20\n")
+        (folder / ".curlrc").write_text("fail\nsilent\nshow-error\nmax-time = 60\n")
         path = f"{tools}{os.pathsep}{os.environ['PATH']}"
         self.env = environment({"PATH": path, "HOME": str(folder)})
 
@@ -89,7 +92,7 @@ class Reader:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}{self.log()}"
         return ran.stdout

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from _pages import PAGES, ROOT
 
+pytestmark = pytest.mark.timeout(600)
+
 PARTS = ("docs", "tools", "deploy", "zensical.toml", "bench/README.md")
 
 
