@@ -225,6 +225,7 @@ class Config:
         limit_header_count: int = 256,
         limit_request_body: int | None = None,
         limit_chunk_extensions: int = 16 * 1024,
+        limit_connections: int | None = None,
     ) -> None:
         self.app = app
         self.host = host
@@ -284,6 +285,7 @@ class Config:
         self.limit_header_count = limit_header_count
         self.limit_request_body = limit_request_body
         self.limit_chunk_extensions = limit_chunk_extensions
+        self.limit_connections = limit_connections
 
         # What `load` finds out.
         self.loaded = False

@@ -250,6 +250,7 @@ def run(
     limit_header_count: int = 256,
     limit_request_body: int | None = None,
     limit_chunk_extensions: int = 16 * 1024,
+    limit_connections: int | None = None,
     app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.

@@ -358,6 +358,12 @@ GROUPS: dict[str, list[click.Option]] = {
             type=_SIZE,
         ),
         _option(
+            "--limit-connections",
+            "Let new connections wait while there are this many. [default: as many "
+            "as there are file descriptors]",
+            type=_SIZE,
+        ),
+        _option(
             "--timeout-graceful-shutdown",
             "Cancel the requests that still run this many seconds after the signal "
             "to stop. [default: wait for them]",

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastserve.accepting import Listener, are_running_out, raise_descriptor_limit
 from fastserve.config import STARTUP_FAILURE, Config, log_running
 from fastserve.sockets import SocketFile, bind_unix_socket, inherited_socket
 from fastserve.tls import read_again
@@ -95,7 +96,7 @@ class Server:
     """Serves one Config; `should_exit = True`, from any thread, ends it."""
 
     # Set by `startup`: the asyncio servers, each with its `sockets`.
-    servers: list[asyncio.Server]
+    servers: list[asyncio.Server | Listener]
     # Set by `_serve`.
     lifespan: LifespanOn | LifespanOff
 
@@ -115,6 +116,7 @@ class Server:
         self._shutdown_over: asyncio.Event | None = None
         self._socket_file: SocketFile | None = None
         self._tls: TlsAcceptor | None = None
+        self._factory: Callable[[], Any] | None = None
         self._certificates_wanted = False
 
     @functools.cached_property
@@ -132,6 +134,7 @@ class Server:
         from fastserve.protocols.shared import keep_heap
 
         keep_heap()
+        raise_descriptor_limit()
         loop_factory = self.config.get_loop_factory()
         if loop_factory is None:
             asyncio.run(self.serve(sockets=sockets))
@@ -244,6 +247,29 @@ class Server:
         else:
             server = await create_server(host=config.host, port=config.port)
             self.servers.append(server)
+        self._factory = factory
+        self._watch_descriptors()
+
+    def _watch_descriptors(self) -> None:
+        """Accept by hand, from now on, where new connections may have to wait."""
+        if self._factory is None:  # startup() is another's
+            return
+        for place, server in enumerate(self.servers):
+            if isinstance(server, Listener) or not server.sockets:
+                continue
+            if self.config.limit_connections is not None or are_running_out(server):
+                self.servers[place] = Listener(
+                    server,
+                    self._factory,
+                    self.server_state,
+                    self._count_connections,
+                    self.config.limit_connections,
+                    self.config.backlog,
+                )
+
+    def _count_connections(self) -> int:
+        handshakes = 0 if self._tls is None else len(self._tls.handshakes)
+        return len(self.server_state.connections) + handshakes
 
     def _log_started_message(self, listeners: Sequence[socket.socket]) -> None:
         config = self.config
@@ -271,6 +297,7 @@ class Server:
             self.reload_certificates()
         if self.should_exit:
             return True
+        self._watch_descriptors()
         limit = self.limit_max_requests
         if limit is not None and self.server_state.total_requests >= limit:
             logger.info(

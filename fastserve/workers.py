@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from fastserve.accepting import raise_descriptor_limit
 from fastserve.config import Config
 from fastserve.protocols.shared import keep_heap
 from fastserve.server import Server
@@ -96,6 +97,7 @@ class FastserveWorker(Worker):
 
     def run(self) -> None:
         keep_heap()
+        raise_descriptor_limit()
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self._serve())
 

@@ -57,6 +57,7 @@ cdef class Connection(Channel):
     cdef bytes _head                # the answer's head, not written yet
 
     cdef bint _serve_first(self, object transport) except -1
+    cdef bint _is_idle(self) noexcept
     cdef int _receive(self, bytes data) except -1
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1

@@ -150,6 +150,19 @@ cdef class Connection(Channel):
             elif not self._lingering and not self._closing:
                 self._wait_idle()
 
+    def idle_until(self):
+        """The tick at which it would be closed; 0: it is not kept for a request."""
+        return self.due if self._is_idle() else 0
+
+    def hurry(self):
+        """Close an idle one soon; what its client has sent by then is served."""
+        if self._is_idle():
+            self._shared.wheel.set_deadline(self, 0)
+
+    cdef bint _is_idle(self) noexcept:
+        return self._waiting == FOR_REQUEST and not self._closing and (
+            self._read is None and self._pending is None)
+
     # --- input --------------------------------------------------------------------
 
     cdef int _receive(self, bytes data) except -1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import resource
 import sys
 import time
 from typing import Any
@@ -232,3 +233,31 @@ async def exits(scope, receive, send):
     if scope["query_string"]:
         os._exit(int(scope["query_string"]))
     await answer(send, b"hello")
+
+
+async def descriptors(scope, receive, send):
+    """Takes descriptors up to each number that the body has a line of; 0: frees them.
+
+    Each time it sends how many the process may have.
+    """
+    http_only(scope)
+    await send({"type": "http.response.start", "status": 200})
+    held, more = [], True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False)
+        for wanted in map(int, message.get("body", b"").split()):
+            while wanted and (not held or held[-1] < wanted):
+                held.append(os.dup(1))
+            if not wanted:
+                close_all(held)
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            text = b"%d\n" % limit
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+    close_all(held)
+    await send({"type": "http.response.body"})
+
+
+def close_all(numbers):
+    while numbers:
+        os.close(numbers.pop())

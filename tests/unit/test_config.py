@@ -43,6 +43,7 @@ OF_ITS_OWN = [
     "limit_header_count",
     "limit_request_body",
     "limit_chunk_extensions",
+    "limit_connections",
 ]
 # What a parameter becomes where that is not what was given.
 BECOMES: dict[str, object] = {
