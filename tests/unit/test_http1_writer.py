@@ -6,6 +6,7 @@ Bodies and their framing are in test_http1_framing.py.
 from __future__ import annotations
 
 import http
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,25 +116,25 @@ class Pairs:
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "make",
     [
-        PAIRS,
-        tuple(PAIRS),
-        iter(PAIRS),
-        (pair for pair in PAIRS),
-        [list(pair) for pair in PAIRS],
-        tuple(list(pair) for pair in PAIRS),
-        [iter(pair) for pair in PAIRS],
-        dict(PAIRS).items(),
-        Pairs(),
-        [(bytearray(name), bytearray(value)) for name, value in PAIRS],
-        [(memoryview(name), memoryview(value)) for name, value in PAIRS],
-        [(Bytes(name), Bytes(value)) for name, value in PAIRS],
-        [PAIRS[0], [bytearray(b"content-length"), b"2"], PAIRS[2]],
+        lambda: PAIRS,
+        lambda: tuple(PAIRS),
+        lambda: iter(PAIRS),
+        lambda: (pair for pair in PAIRS),
+        lambda: [list(pair) for pair in PAIRS],
+        lambda: tuple(list(pair) for pair in PAIRS),
+        lambda: [iter(pair) for pair in PAIRS],
+        lambda: dict(PAIRS).items(),
+        lambda: Pairs(),
+        lambda: [(bytearray(name), bytearray(value)) for name, value in PAIRS],
+        lambda: [(memoryview(name), memoryview(value)) for name, value in PAIRS],
+        lambda: [(Bytes(name), Bytes(value)) for name, value in PAIRS],
+        lambda: [PAIRS[0], [bytearray(b"content-length"), b"2"], PAIRS[2]],
     ],
 )
-def test_containers_of_headers(headers: Any) -> None:
-    writer, head = start(200, headers)
+def test_containers_of_headers(make: Callable[[], Any]) -> None:
+    writer, head = start(200, make())
     assert lines(head)[1:] == [b"x-a: 1", b"content-length: 2", b"x-b: "]
     assert writer.body(head, b"ab", False) == head + b"ab"
 
