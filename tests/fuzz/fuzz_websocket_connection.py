@@ -11,6 +11,7 @@ read that the application is not near to reading, and nothing raises past it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -387,6 +388,18 @@ def seeds() -> Iterator[bytes]:
         front = bytes([flags[number % len(flags)], 250 if number % 17 == 16 else 0])
         parts = (bytes([len(part)]) + part for part in (ops, first, second))
         yield front + b"".join(parts) + streams[number % len(streams)]
+    # Byte by byte from the handshake on, to one that does not read yet, or has closed.
+    slow, closed = OPEN + b"\x04\x10", OPEN + b"\x06"
+    for choice, first in ((32, slow), (34, slow), (33, slow), (0, closed), (3, closed)):
+        left, ops = len(Kind(choice, 0).handshake), b""
+        while left:
+            root = min(31, math.isqrt(left - 1))
+            ops += bytes([root << 3])
+            left -= 1 + root * root
+        ops += b"\0" * (60 - len(ops))
+        stream = b"\x3d\xde" if first is closed else b"\xde"
+        front = bytes([choice, 0, len(ops)]) + ops
+        yield front + bytes([len(first)]) + first + b"\0" + stream
 
 
 def check(data: bytes) -> None:
