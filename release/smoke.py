@@ -35,7 +35,7 @@ from typing import Any
 
 import fastserve
 
-TIMEOUT = 60.0  # seconds, for each wait; emulated processors are slow
+TIMEOUT = 180.0  # seconds, for each wait; emulated processors are slow
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 MODULES = {"uvloop": "uvloop", "asyncio": "asyncio"}
 

@@ -80,6 +80,7 @@ def test_each_wheel_is_tried_out() -> None:
 # -- the smoke test -------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_smoke(loop: str) -> None:
     ran = smoke(loop)
