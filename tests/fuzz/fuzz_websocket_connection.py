@@ -390,7 +390,8 @@ def seeds() -> Iterator[bytes]:
         yield front + b"".join(parts) + streams[number % len(streams)]
     # Byte by byte from the handshake on, to one that does not read yet, or has closed.
     slow, closed = OPEN + b"\x04\x10", OPEN + b"\x06"
-    for choice, first in ((32, slow), (34, slow), (33, slow), (0, closed), (3, closed)):
+    chosen = [(32, slow), (34, slow), (33, slow), (0, closed), (3, closed)]
+    for choice, first in [*chosen, (1, OPEN + b"\xf2" * 5)]:
         left, ops = len(Kind(choice, 0).handshake), b""
         while left:
             root = min(31, math.isqrt(left - 1))
