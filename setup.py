@@ -38,6 +38,7 @@ EXTENSIONS = {
     "awaitables": [],
     "connection": [],
     "exchange": [],
+    "http_exchange": [],
     "http1": ["csrc/http_scan.c", *LLHTTP],
     "http1_writer": CSRC,
     "output": ["csrc/socket_send.c"],

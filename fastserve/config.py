@@ -24,6 +24,7 @@ import click
 
 from fastserve._types import ASGIApplication
 from fastserve.environment import load_env_file, web_concurrency
+from fastserve.extensions import check_names
 from fastserve.importer import ImportFromStringError, import_from_string
 from fastserve.interfaces import is_asgi3, takes_one_argument
 from fastserve.log_config import apply_log_file, set_use_colors
@@ -226,6 +227,7 @@ class Config:
         limit_request_body: int | None = None,
         limit_chunk_extensions: int = 16 * 1024,
         limit_connections: int | None = None,
+        disable_extensions: list[str] | str | None = None,
     ) -> None:
         self.app = app
         self.host = host
@@ -286,6 +288,7 @@ class Config:
         self.limit_request_body = limit_request_body
         self.limit_chunk_extensions = limit_chunk_extensions
         self.limit_connections = limit_connections
+        self.disable_extensions = check_names(_as_list(disable_extensions))
 
         # What `load` finds out.
         self.loaded = False

@@ -61,6 +61,10 @@ _NOTICES = "fastserve.notices"
 _FILE = "fastserve.file"
 
 
+# Options that may be given several times; None where they are not.
+_LISTS = ("reload_dirs", "reload_includes", "reload_excludes", "disable_extensions")
+
+
 class _CheckError(click.UsageError):
     """A usage error under --check-config, which has one code for all that is wrong."""
 
@@ -172,7 +176,7 @@ def main(ctx: click.Context, /, app: str, check_config: bool, **options: Any) ->
     settings, passed_over = ctx.meta.get(_FILE, (None, ()))
     given = sources(ctx, settings)
     ctx.meta[_NOTICES] = list(notices(ctx, given, settings, passed_over))
-    for name in ("reload_dirs", "reload_includes", "reload_excludes"):
+    for name in _LISTS:
         options[name] = list(options[name]) or None
     options["headers"] = list(options["headers"])
     if check_config:
@@ -251,6 +255,7 @@ def run(
     limit_request_body: int | None = None,
     limit_chunk_extensions: int = 16 * 1024,
     limit_connections: int | None = None,
+    disable_extensions: list[str] | str | None = None,
     app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.

@@ -22,6 +22,7 @@ from fastserve.config import (
     WSProtocolType,
     encode_header,
 )
+from fastserve.extensions import EXTENSIONS
 
 UVICORN = "UVICORN_"
 _PREFIXES = ("FASTSERVE_", UVICORN)
@@ -263,6 +264,14 @@ GROUPS: dict[str, list[click.Option]] = {
             "--proxy-headers/--no-proxy-headers",
             "Take client and scheme from X-Forwarded-For and X-Forwarded-Proto of "
             "trusted peers, or not.",
+        ),
+        _option(
+            "--disable-extension",
+            "Do not offer this ASGI extension to the application; may be given "
+            "several times.",
+            name="disable_extensions",
+            multiple=True,
+            type=click.Choice(EXTENSIONS),
         ),
         _option(
             "--forwarded-allow-ips",

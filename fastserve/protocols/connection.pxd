@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int64_t
 
-from fastserve.protocols.exchange cimport Channel, Exchange, HttpExchange
+from fastserve.protocols.exchange cimport Channel, Exchange
+from fastserve.protocols.http_exchange cimport HttpExchange
 from fastserve.protocols.http1 cimport RequestParser
 from fastserve.protocols.http1_writer cimport ResponseWriter
 from fastserve.protocols.output cimport Output
@@ -65,7 +66,7 @@ cdef class Connection(Channel):
     cdef bint _is_for_another(self) except -1
     cdef int _hand_over(self, bytes rest) except -1
     cdef int _switch(self, bytes rest) except -1
-    cdef dict _make_scope(self)
+    cdef dict _make_scope(self, int offers)
     cdef int _settle(self) except -1
     cdef int _wait_idle(self) except -1
     cdef int _wait(self, Deadline waiting, double seconds) except -1

@@ -17,12 +17,12 @@ one's step, a byte of an error answer inside an answer that has begun.
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 
-from fastserve.protocols.exchange cimport new_http_exchange
+from fastserve.protocols.http_exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.output cimport Output, reset
 from fastserve.protocols.handover import hand_over, is_handshake
 from fastserve.protocols.refusals import refusal, report, service_unavailable
-from fastserve.protocols.scope cimport ScopeMaker, address, new_scope_maker
+from fastserve.protocols.scope cimport ScopeMaker, address, new_scope_maker, offered
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
@@ -271,7 +271,7 @@ cdef class Connection(Channel):
             if parser.phase == COMPLETE:
                 self._request_open = False
                 if exchange is not None:
-                    exchange.end_of_body()
+                    exchange.end_of_body(parser.trailers)
                     if self._eof:
                         exchange.peer_finished()
                 parser.next()
@@ -284,6 +284,7 @@ cdef class Connection(Channel):
     cdef int _begin(self) except -1:
         """The head of a request is complete."""
         cdef RequestParser parser = self._parser
+        cdef int offers = offered(self._shared, parser)
 
         if parser.upgrade and not parser.http10:
             self._shared.logger.warning("Unsupported upgrade request.")
@@ -295,7 +296,8 @@ cdef class Connection(Channel):
         self._keep = (
             parser.keep_alive and self._shared.keep_alive and not self._stopping)
         self._exchange = new_http_exchange(
-            self, self._shared, self._make_scope(), parser.expect_continue)
+            self, self._shared, self._make_scope(offers), offers,
+            parser.expect_continue)
         return 0
 
     cdef int _run(self, HttpExchange exchange) except -1:
@@ -305,7 +307,7 @@ cdef class Connection(Channel):
             return exchange.run(service_unavailable)
         return exchange.run(shared.app_for(exchange.scope["headers"]))
 
-    cdef dict _make_scope(self):
+    cdef dict _make_scope(self, int offers):
         """The parsed request's scope, by a maker kept from the second one on."""
         cdef ScopeMaker maker = self._scopes
         if maker is None:
@@ -313,7 +315,7 @@ cdef class Connection(Channel):
             if self._served:
                 self._scopes = maker
             self._served = True
-        return maker.make(self._parser)
+        return maker.make(self._parser, offers)
 
     cdef bint _is_for_another(self) except -1:
         """Whether the parsed request is the handshake of --ws's own protocol class."""
@@ -351,7 +353,7 @@ cdef class Connection(Channel):
         self.resume_reading()
         protocol = new_websocket_connection(
             self._shared, self.transport, output, self._writer,
-            self._make_scope())
+            self._make_scope(0))
         if self._writing_paused:        # by the flush
             protocol.pause_writing()
         self._shared.connections.add(protocol)
@@ -544,15 +546,19 @@ cdef class Connection(Channel):
         if piece is not None:
             self._sent = True
             self._output.write(piece)
-        if not more:
-            self._end_answer()
-        return 0
+        return 0 if more else self._end_answer()
 
-    cdef int informational(self, int status) except -1:
-        if not self._closing:
-            self._output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            return self._wait_for_body()
-        return 0
+    cdef int trailers(self, object headers, bint more) except -1:
+        cdef bytes piece = self._writer.trailers(headers, more)
+        if piece is not None:
+            self._output.write(piece)
+        return 0 if more else self._end_answer()
+
+    cdef int informational(self, int status, object headers) except -1:
+        if self._closing:
+            return 0
+        self._output.write(self._writer.interim(status, headers))
+        return self._wait_for_body() if status == 100 else 0
 
     cdef int flush(self) except -1:
         if self._head is not None:

@@ -1,4 +1,4 @@
-# The ASGI side of one request, and the seam to the wire below it.
+# The ASGI side of any request, and the seam to the wire below it.
 
 from cpython.object cimport PyObject
 
@@ -11,7 +11,8 @@ cdef class Channel(Timed):
     # RuntimeError; a lost peer is no error.
     cdef int start(self, object status, object headers) except -1
     cdef int body(self, object data, bint more) except -1
-    cdef int informational(self, int status) except -1
+    cdef int trailers(self, object headers, bint more) except -1
+    cdef int informational(self, int status, object headers) except -1
     cdef int flush(self) except -1
     cdef bint cork(self) noexcept
     cdef int uncork(self) except -1
@@ -47,30 +48,6 @@ cdef class Exchange:
     cdef int _log_failure(self, object error) except -1
 
 
-cdef class HttpExchange(Exchange):
-    # The request.
-    cdef object _body               #: bytes that receive() has not given yet, or None
-    cdef readonly Py_ssize_t unread  # their number
-    cdef bint _body_complete        # no more will come
-    cdef bint _body_delivered       # receive() has given the last of it
-    cdef bint owes_continue         # 100 Continue is due at the first receive()
-    # The response.
-    cdef readonly bint started
-    cdef readonly bint complete
-    cdef bint _refused              # the head could not be sent
-    cdef bint _head_waits           # the head is held back for the first body
-
-    cdef bint is_awaited(self) noexcept
-    cdef int feed(self, bytes data) except -1
-    cdef int end_of_body(self) except -1
-    cdef int _start(self, dict message) except -1
-    cdef int _begin_response(self, object status, object headers) except -1
-    cdef int _end_response(self) except -1
-    cdef int _flush_head(self) except -1
-    cdef int _body_message(self, dict message) except -1
-    cdef int _answer_500(self) except -1
-
-
 cdef class AppCall:
     # The coroutine that a request's task runs: the application's, with its end.
     cdef Exchange _exchange
@@ -90,7 +67,3 @@ cdef class Receive:
     cdef Waiter _waiter             #: None while it does not wait
 
     cdef object _wait(self)
-
-
-cdef HttpExchange new_http_exchange(
-    Channel channel, Shared shared, dict scope, bint wants_continue)

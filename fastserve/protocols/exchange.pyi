@@ -18,15 +18,6 @@ class Exchange:
     def send(self, message: dict[str, Any]) -> Awaitable[None]: ...
 
 @final
-class HttpExchange(Exchange):
-    @property
-    def unread(self) -> int: ...
-    @property
-    def started(self) -> bool: ...
-    @property
-    def complete(self) -> bool: ...
-
-@final
 class AppCall:
     __name__: str
     __qualname__: str

@@ -49,6 +49,9 @@ cdef class RequestParser:
     cdef readonly bint http10
     cdef readonly bint keep_alive
     cdef readonly bint expect_continue
+    cdef readonly bint chunked      # of its body
+    cdef readonly bint takes_trailers       # it has `TE: trailers`
+    cdef readonly list trailers     #: like headers; None: the body had none
     cdef readonly bint upgrade      # a well-formed Upgrade was asked for, also by 1.0
     cdef readonly int status        # FAILED: the status of the refusal
     cdef readonly str reason        #: FAILED: what is wrong
@@ -61,7 +64,6 @@ cdef class RequestParser:
     cdef int _codings
     cdef bint _half_line            # the CR of an empty line was the last byte
     cdef bint _target_taken
-    cdef bint _coding_is_chunked
     cdef Py_ssize_t _before         # bytes of it in earlier reads
     cdef Py_ssize_t _due            # where the target begins; -1: the version has
     cdef Py_ssize_t _end            # where the target ends
@@ -100,6 +102,8 @@ cdef class RequestParser:
     cdef int _take_query(self, fs_target *target) except -1
     cdef int _take_authority(self) except -1
     cdef int _on_field(self) except -1
+    cdef int _on_trailer(
+        self, const char *name, size_t n, const char *value, size_t v) except -1
     cdef int _on_known_field(self, object name, object value) except -1
     cdef object _header(
         self, const char *name, size_t n, const char *value, size_t v, object last)

@@ -61,6 +61,7 @@ cdef tuple NAMES = _intern_names()
 cdef bytes HOST = NAMES[_c.FS_NAME_HOST]
 cdef bytes TRANSFER_ENCODING = NAMES[_c.FS_NAME_TRANSFER_ENCODING]
 cdef bytes EXPECT = NAMES[_c.FS_NAME_EXPECT]
+cdef bytes TE = NAMES[NAMES.index(b"te")]
 
 cdef tuple METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")
 
@@ -231,7 +232,9 @@ cdef class RequestParser:
         self.expect_continue = False
         self.upgrade = False
         self._target_taken = False
-        self._coding_is_chunked = False
+        self.chunked = False
+        self.takes_trailers = False
+        self.trailers = None
         self._hosts = 0
         self._codings = 0
         self._before = 0
@@ -502,7 +505,7 @@ cdef class RequestParser:
         if self._head_size > self._limit_head:
             return self._refuse(431, "the fields are too large", FIELDS_SIZE)
         if self.phase != HEAD:
-            return 0            # a trailer: bounded, and kept out of the headers
+            return self._on_trailer(name, n, value, v)
         place = PyList_GET_SIZE(self.headers)
         if self._remembered is not None and place < PyList_GET_SIZE(self._remembered):
             last = <object>PyList_GET_ITEM(self._remembered, place)
@@ -513,7 +516,8 @@ cdef class RequestParser:
         known = <object>PyTuple_GET_ITEM(header, 0)
         if known is HOST and header is last:
             self._hosts += 1            # its value was found valid before
-        elif known is HOST or known is TRANSFER_ENCODING or known is EXPECT:
+        elif (known is HOST or known is TRANSFER_ENCODING or known is EXPECT
+                or known is TE):
             return self._on_known_field(known, <object>PyTuple_GET_ITEM(header, 1))
         return 0
 
@@ -554,6 +558,17 @@ cdef class RequestParser:
             self._remembered.append(header)
         return header
 
+    cdef int _on_trailer(
+            self, const char *name, size_t n, const char *value, size_t v) except -1:
+        """Bounded like the headers, and kept out of them (RFC 9110 6.5.1)."""
+        cdef bytes known = PyBytes_FromStringAndSize(NULL, n)
+        if _c.fs_lower_name(PyBytes_AS_STRING(known), name, n) != 0:
+            return self._refuse(400, "a field name is no token")
+        if self.trailers is None:
+            self.trailers = []
+        self.trailers.append((known, PyBytes_FromStringAndSize(value, v)))
+        return 0
+
     cdef int _on_known_field(self, object name, object value) except -1:
         cdef const char *p = PyBytes_AS_STRING(value)
         cdef size_t n = PyBytes_GET_SIZE(value)
@@ -564,7 +579,9 @@ cdef class RequestParser:
                 return self._refuse(400, "the Host field is not host[:port]")
         elif name is TRANSFER_ENCODING:
             self._codings += 1
-            self._coding_is_chunked = n == 7 and _c.fs_name_equals(p, b"chunked", 7)
+            self.chunked = n == 7 and _c.fs_name_equals(p, b"chunked", 7)
+        elif name is TE:
+            self.takes_trailers |= _c.fs_list_has(p, n, b"trailers", 8)
         else:
             self.expect_continue = (
                 n == 12 and _c.fs_name_equals(p, b"100-continue", 12))
@@ -605,7 +622,7 @@ cdef class RequestParser:
         # A tab behind "chunked" is no part of it, but llhttp does not know.
         self._llhttp.flags |= _c.F_CHUNKED
         # RFC 9112 6.1 and 6.3: any of these is how requests are smuggled.
-        if self._codings > 1 or not self._coding_is_chunked:
+        if self._codings > 1 or not self.chunked:
             return self._refuse(400, "the Transfer-Encoding is not chunked alone")
         if self.http10:
             return self._refuse(400, "Transfer-Encoding on HTTP/1.0")

@@ -11,12 +11,15 @@ cdef class ResponseWriter:
     cdef readonly bint until_close  # the body ends with the connection
     cdef bint _no_body              # HEAD, 1xx, 204, 304
     cdef bint _chunked
+    cdef bint _trailing             # the last chunk is written
     cdef int64_t _left              # bytes still owed to Content-Length, or -1
 
     cpdef bytes start(
         self, object status, object headers, bytes defaults, Py_ssize_t date_size,
         bint http10, bint to_head, bint keep_alive)
     cpdef object body(self, bytes head, object data, bint more)
+    cpdef bytes trailers(self, object headers, bint more)
+    cpdef bytes interim(self, int status, object headers)
 
     cdef Py_ssize_t _write_fields(
         self, char *out, Py_ssize_t room, list headers, int status,

@@ -10,6 +10,8 @@ copied, by csrc's writer.
     HTTP/1.1               none              chunks
     HTTP/1.0               none              ends with the connection
 
+Behind chunks alone there may be trailers.
+
 Never: a socket, a clock, a log, an event loop; an answer that is framed twice.
 """
 
@@ -34,6 +36,19 @@ cdef enum:
     SEEN_CODING = 2
     SEEN_CLOSE = 4
     SEEN_DATE = 8
+
+
+# RFC 9110 6.5.1: framing, routing, authentication, what modifies the request or
+# says how to read or to keep the content; and what is about the connection alone.
+cdef frozenset NO_TRAILERS = frozenset(
+    b"""
+    age authorization cache-control connection content-encoding content-length
+    content-range content-type cookie date expect expires host if-match
+    if-modified-since if-none-match if-range if-unmodified-since keep-alive location
+    max-forwards pragma proxy-authenticate proxy-authorization proxy-connection range
+    retry-after set-cookie te trailer transfer-encoding upgrade vary warning
+    www-authenticate
+    """.split())
 
 
 cdef tuple _make_status_lines():
@@ -86,6 +101,31 @@ def _as_bytes(value):
     raise TypeError(f"{value!r} is of type {type(value).__name__}")
 
 
+cdef bytes _field_lines(list fields):
+    """The lines of plain fields; RuntimeError for one that must not be sent."""
+    cdef bytes name, value, line
+    cdef list lines = []
+    cdef Py_ssize_t size, written
+
+    for name, value in fields:
+        size = PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
+        line = PyBytes_FromStringAndSize(NULL, size)
+        written = _c.fs_write_header(
+            PyBytes_AS_STRING(line), size, PyBytes_AS_STRING(name),
+            PyBytes_GET_SIZE(name), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        _check_written(written)
+        lines.append(line)
+    return b"".join(lines)
+
+
+cdef int _check_written(Py_ssize_t written) except -1:
+    if written == _c.FS_E_NAME:
+        raise RuntimeError("Invalid HTTP header name.")
+    if written < 0:
+        raise RuntimeError("Invalid HTTP header value.")
+    return 0
+
+
 @cython.final
 cdef class ResponseWriter:
     """Writes the answers of one connection: start() once, then body() until the end.
@@ -136,6 +176,7 @@ cdef class ResponseWriter:
         self.until_close = False
         self._no_body = to_head or code < 200 or code == 204 or code == 304
         self._chunked = False
+        self._trailing = False
         self._left = -1
         used += self._write_fields(out + used, room - used, headers, code, &seen)
         if seen & SEEN_LENGTH and seen & SEEN_CODING:
@@ -147,6 +188,11 @@ cdef class ResponseWriter:
             memmove(out + size, out + size + date_size, used - size - date_size)
             used -= date_size
         return PyBytes_FromStringAndSize(out, used)
+
+    cpdef bytes interim(self, int status, object headers):
+        """A whole interim answer, 1xx; its fields are checked as those of any."""
+        cdef bytes line = <bytes>STATUS_LINES[status - 100]
+        return line + _field_lines(_plain(headers)) + b"\r\n"
 
     cdef Py_ssize_t _write_fields(
             self, char *out, Py_ssize_t room, list headers, int status,
@@ -163,10 +209,8 @@ cdef class ResponseWriter:
             written = _c.fs_write_header(
                 out + used, room - used, PyBytes_AS_STRING(name), n,
                 PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
-            if written == _c.FS_E_NAME:
-                raise RuntimeError("Invalid HTTP header name.")
             if written < 0:
-                raise RuntimeError("Invalid HTTP header value.")
+                _check_written(written)
             if n == 4 or n == 10 or n == 14 or n == 17:
                 if self._frame(out + used, n, PyBytes_AS_STRING(value),
                                PyBytes_GET_SIZE(value), status, seen):
@@ -264,6 +308,29 @@ cdef class ResponseWriter:
         if head is None and not self._chunked:
             return data
         return self._small(head, data, more)
+
+    cpdef bytes trailers(self, object headers, bint more):
+        """What to write for trailer fields, the end of the body first, or None.
+
+        All parts of the body had more to come. Chunks alone have room for trailers
+        (RFC 9112 7.1.2): of another answer they are dropped.
+        """
+        cdef list fields = _plain(headers)
+        cdef bytes lines, name
+
+        for name, _ in fields:
+            if name.lower() in NO_TRAILERS:
+                raise RuntimeError(
+                    f"The field {name.decode('latin-1')!r} must not be a trailer.")
+        lines = _field_lines(fields)
+        if not self._chunked:
+            if self._left > 0 and not self._no_body:
+                raise RuntimeError("Response content shorter than Content-Length")
+            return None
+        if not self._trailing:
+            self._trailing = True
+            lines = b"0\r\n" + lines
+        return lines if more else lines + b"\r\n"
 
     cdef bytes _small(self, bytes head, bytes data, bint more):
         """Everything in one piece; for a small body a copy is the cheapest."""

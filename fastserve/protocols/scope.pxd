@@ -15,9 +15,12 @@ cdef class ScopeMaker:
     cdef dict _asgi                 #: likewise, and the next two
     cdef dict _state
     cdef dict _extensions
+    cdef int _listed                # the extensions in it: bits of Offer
 
-    cdef dict make(self, RequestParser parser)
+    cdef dict make(self, RequestParser parser, int offers)
+    cdef int _list_extensions(self, int offers) except -1
 
 
 cdef ScopeMaker new_scope_maker(Shared shared, object transport, dict tls)
+cdef int offered(Shared shared, RequestParser parser) noexcept
 cdef tuple address(object info)

@@ -9,8 +9,12 @@ addresses alone.
 """
 
 cimport cython
-from cpython.dict cimport PyDict_Copy
+from cpython.dict cimport PyDict_CheckExact, PyDict_Copy
 from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+
+from fastserve import extensions
+from fastserve.protocols.shared cimport EARLY_HINT, REQUEST_TRAILERS, TRAILERS
 
 
 cdef extern from *:
@@ -28,7 +32,8 @@ cdef extern from *:
     Py_ssize_t size_of "PyDict_Size"(PyObject *) noexcept
 
 
-cdef dict NOTHING = {}
+# By the number of their bit in Offer.
+cdef tuple NAMES = extensions.EXTENSIONS
 
 
 cdef tuple address(object info):
@@ -59,13 +64,45 @@ cdef bint is_as_made(PyObject *kept, PyObject *original) noexcept:
     return True
 
 
+cdef bint lists_only(PyObject *kept, int offers) noexcept:
+    """Whether the last request's extensions are still these, each with a dict of its
+    own that is empty and that nobody else has."""
+    cdef PyObject *key
+    cdef PyObject *value
+    cdef Py_ssize_t at = 0, i
+
+    if fs_owners(kept) != 2:
+        return False
+    for i in range(PyTuple_GET_SIZE(NAMES)):
+        if offers >> i & 1 and not (
+                next_item(kept, &at, &key, &value)
+                and key == <PyObject *>PyTuple_GET_ITEM(NAMES, i)
+                and PyDict_CheckExact(<object>value) and fs_owners(value) == 1
+                and size_of(value) == 0):
+            return False
+    return not next_item(kept, &at, &key, &value)
+
+
+cdef int offered(Shared shared, RequestParser parser) noexcept:
+    """The extensions of HTTP that work for the parsed request: bits of Offer."""
+    cdef int offers = shared.offers
+
+    if parser.http10:
+        offers &= ~(EARLY_HINT | TRAILERS)
+    if not parser.takes_trailers:
+        offers &= ~TRAILERS
+    if not parser.chunked:
+        offers &= ~REQUEST_TRAILERS
+    return offers
+
+
 @cython.final
 @cython.freelist(16)
 cdef class ScopeMaker:
     """Makes the scopes of one connection's requests."""
 
-    cdef dict make(self, RequestParser parser):
-        """The scope of the parsed request."""
+    cdef dict make(self, RequestParser parser, int offers):
+        """The scope of the parsed request, with these extensions: bits of Offer."""
         cdef Shared shared = self._shared
         cdef dict template = self._template
         cdef dict scope
@@ -86,15 +123,27 @@ cdef class ScopeMaker:
         if not is_as_made(
                 <PyObject *>self._state, <PyObject *>shared.app_state):
             self._state = template["state"] = PyDict_Copy(shared.app_state)
-        if self._tls is not None or not is_as_made(
-                <PyObject *>self._extensions, <PyObject *>NOTHING):
-            self._extensions = {} if self._tls is None else {"tls": self._tls.copy()}
-            template["extensions"] = self._extensions
+        if self._tls is not None or offers != self._listed or not lists_only(
+                <PyObject *>self._extensions, offers):
+            self._list_extensions(offers)
         scope = PyDict_Copy(template)
         scope["headers"] = parser.headers
         if parser.http10:
             scope["http_version"] = "1.0"
         return scope
+
+    cdef int _list_extensions(self, int offers) except -1:
+        cdef dict listed = {}
+        cdef Py_ssize_t i
+
+        for i in range(PyTuple_GET_SIZE(NAMES)):
+            if offers >> i & 1:
+                listed[NAMES[i]] = {}
+        if self._tls is not None:
+            listed["tls"] = self._tls.copy()
+        self._extensions = self._template["extensions"] = listed
+        self._listed = offers
+        return 0
 
 
 cdef ScopeMaker new_scope_maker(Shared shared, object transport, dict tls):

@@ -41,6 +41,14 @@ cdef class Wheel:
     cdef int64_t _ticks(self) except -1
 
 
+cdef enum Offer:
+    # The extensions of HTTP that a scope may list, in the order of their names in
+    # fastserve.extensions.
+    EARLY_HINT = 1
+    TRAILERS = 2
+    REQUEST_TRAILERS = 4
+
+
 cdef class Shared:
     # Set once, by Server.
     cdef readonly object config
@@ -62,6 +70,7 @@ cdef class Shared:
     cdef uint32_t limit_header_count
     cdef uint32_t limit_chunk_extensions    # bytes
     cdef uint64_t limit_request_body        # bytes; UINT64_MAX: none
+    cdef int offers                 # extensions that are not disabled: bits of Offer
     cdef readonly bint keep_alive   # False: a configured header closes connections
     cdef object _direct             #: app without its ProxyHeadersMiddleware
     cdef readonly object websocket_class    #: a class that is not ours, or None

@@ -19,6 +19,7 @@ from libc.string cimport memcmp
 
 import logging
 
+from fastserve import extensions
 from fastserve.middleware.proxy_headers import ProxyHeadersMiddleware
 from fastserve.protocols cimport _c
 from fastserve.protocols.access_log cimport UNKNOWN
@@ -233,6 +234,9 @@ cdef class Shared:
         self.ws_ping_timeout = config.ws_ping_timeout or 0
         self.root_path = config.root_path
         self.root_path_bytes = config.root_path.encode("ascii")
+        for bit, name in enumerate(extensions.EXTENSIONS):
+            if name not in config.disable_extensions:
+                self.offers |= 1 << bit
         self.wheel = Wheel(loop, context)
         self._readers = []
         self._senders = []

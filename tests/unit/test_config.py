@@ -44,11 +44,13 @@ OF_ITS_OWN = [
     "limit_request_body",
     "limit_chunk_extensions",
     "limit_connections",
+    "disable_extensions",
 ]
 # What a parameter becomes where that is not what was given.
 BECOMES: dict[str, object] = {
     "log_config": None,
     "headers": [],
+    "disable_extensions": [],
     "workers": 1,
     "forwarded_allow_ips": "127.0.0.1,::1",
     "reload_dirs": [],

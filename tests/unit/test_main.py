@@ -98,6 +98,11 @@ def test_defaults_are_those_of_run(calls: list[Any]) -> None:
         (["--app-dir", "src"], "app_dir", "src"),
         (["--factory"], "factory", True),
         (
+            ["--disable-extension", "http.response.trailers"],
+            "disable_extensions",
+            ["http.response.trailers"],
+        ),
+        (
             ["--header", "X-A: b:c ", "--header", "X-B:"],
             "headers",
             [("X-A", " b:c "), ("X-B", "")],

@@ -118,7 +118,7 @@ def test_the_whole_scope() -> None:
         "path": "/a b",
         "raw_path": b"/a%20b",
         "query_string": b"c=%20d",
-        "extensions": {},
+        "extensions": {"http.response.early_hint": {}},
     }
     assert type(scope) is dict
 
