@@ -14,6 +14,7 @@ LOOPS = ["asyncio"] + ["uvloop"] * bool(importlib.util.find_spec("uvloop"))
 SCRIPTS = sorted(path.name for path in HERE.glob("leak_*.py"))
 
 
+@pytest.mark.timeout(320)  # it computes for seconds, which may be minutes beside others
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_nothing_stays(script: str, loop: str) -> None:
@@ -21,7 +22,7 @@ def test_nothing_stays(script: str, loop: str) -> None:
         [sys.executable, str(HERE / script), loop],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
