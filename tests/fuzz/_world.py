@@ -63,6 +63,9 @@ def config(**settings: Any) -> Config:
         log_config=None,
         date_header=False,
         server_header=False,
+        timeout_request_header=0,  # the models know nothing of 408
+        timeout_request_body=0,
+        timeout_write=0,
         **settings,
     )
     made.load()
