@@ -45,8 +45,9 @@ SMALL = 40
 QUIET = logging.getLogger("fuzz.websockets")
 QUIET.disabled = True
 
-# What websockets lets through, or reads on behind.
-STRICTER = ("bad payload length",)
+# What websockets lets through, or reads on behind: a length that is not in its shortest
+# form, which a control frame's never is with 126 or 127 (RFC 6455 5.2, 5.5).
+STRICTER = ("bad payload length", "a control frame is too long or in fragments")
 
 
 class Kind:
@@ -76,6 +77,7 @@ def seeds() -> Iterator[bytes]:
         frame(TEXT, b"a", 0) + frame(PING) + frame(CONTINUATION, b"b"),
         frame(2, bytes(126), key=zero) + close(1000, b"why"),
         frame(2, bytes(300), form=127, key=zero),
+        frame(CLOSE, b"", form=127, key=zero),
         close(4999) + frame(TEXT, b"no"),
         frame(CLOSE, b"\x03\xe8\xc3", key=zero),
         frame(TEXT, whole, FIN | RSV1, zero)
