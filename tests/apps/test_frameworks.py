@@ -315,6 +315,6 @@ def test_shutdown_while_a_stream_is_open(name: str, tmp_path: Path) -> None:
         assert "stream ended" in served.journal or name in ("quart", "django")
         log = "\n".join(served.process.log_lines())
         assert "Cancel 1 running task(s), timeout graceful shutdown exceeded" in log
-        if served.framework.lifespan:
-            assert served.journal[-1] == "shutdown"
+        if served.framework.lifespan:  # a stream's end may take until after it
+            assert "shutdown" in served.journal
         client.close()
