@@ -35,7 +35,7 @@ _PAUSE = 0.02  # seconds until the next look for room
 _PATIENCE = 0.5  # seconds for idle connections to go, before others are told to
 _QUIET = 60.0  # seconds between two lines of the log about it
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 def raise_descriptor_limit() -> None:

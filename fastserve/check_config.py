@@ -18,7 +18,7 @@ import click
 from fastserve.config import STARTUP_FAILURE, Config
 from fastserve.log_config import read_log_file
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 def check_config(

@@ -130,7 +130,7 @@ LOGGING_CONFIG: dict[str, Any] = {
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class UvicornDeprecationWarning(UserWarning):
@@ -273,7 +273,7 @@ class Config:
         self.ssl_ca_certs = ssl_ca_certs
         self.ssl_ciphers = ssl_ciphers
         self.ssl_context_factory = ssl_context_factory
-        self.headers = headers or []
+        self.headers: list[tuple[str, str]] = headers or []
         self.factory = factory
         self.h11_max_incomplete_event_size = h11_max_incomplete_event_size
         self.reset_contextvars = reset_contextvars
@@ -288,10 +288,10 @@ class Config:
         self.limit_request_body = limit_request_body
         self.limit_chunk_extensions = limit_chunk_extensions
         self.limit_connections = limit_connections
-        self.disable_extensions = check_names(_as_list(disable_extensions))
+        self.disable_extensions: list[str] = check_names(_as_list(disable_extensions))
 
         # What `load` finds out.
-        self.loaded = False
+        self.loaded: bool = False
         self.loaded_app: Any
         self.encoded_headers: list[tuple[bytes, bytes]] = []
         # Made as cls(config=, server_state=, app_state=, _loop=).
@@ -306,7 +306,7 @@ class Config:
         if env_file is not None:
             load_env_file(env_file)
         # From the environment only now: the file may have set them.
-        self.workers = (web_concurrency() if workers is None else workers) or 1
+        self.workers: int = (web_concurrency() if workers is None else workers) or 1
         self.forwarded_allow_ips: list[str] | str = (
             os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
             if forwarded_allow_ips is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 def load_env_file(path: str | os.PathLike[str]) -> None:

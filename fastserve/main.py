@@ -53,7 +53,7 @@ from fastserve.settings import (
 )
 from fastserve.sockets import SocketFile
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 # Where a command's context keeps what `run` is to log; no context, nothing to log.
 _NOTICES = "fastserve.notices"

@@ -46,7 +46,7 @@ _SETTLE = 0.01
 # Seconds in which a worker that ends while others serve on answers late requests.
 GRACE = 1.0
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class ServerState:
@@ -102,12 +102,12 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.server_state = ServerState()
+        self.server_state: ServerState = ServerState()
 
-        self.started = False
-        self.should_exit = False
-        self.force_exit = False
-        self.last_notified = 0.0
+        self.started: bool = False
+        self.should_exit: bool = False
+        self.force_exit: bool = False
+        self.last_notified: float = 0.0
         # Ends while other processes serve on the same sockets: no request may be lost.
         self.retiring = False
 

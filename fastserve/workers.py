@@ -40,7 +40,7 @@ class FastserveWorker(Worker):
         super().__init__(*args, **kwargs)
         _log_through("uvicorn.error", self.log.error_log)
         _log_through("uvicorn.access", self.log.access_log)
-        self.config = Config(**{**self._settings(), **self.CONFIG_KWARGS})
+        self.config: Config = Config(**{**self._settings(), **self.CONFIG_KWARGS})
 
     def _settings(self) -> dict[str, Any]:
         """Parameters of Config, from gunicorn's configuration."""

@@ -35,14 +35,14 @@ class LifespanOn:
             config.load()
 
         self.config = config
-        self.logger = logging.getLogger("uvicorn.error")
-        self.startup_event = asyncio.Event()
-        self.shutdown_event = asyncio.Event()
+        self.logger: logging.Logger = logging.getLogger("uvicorn.error")
+        self.startup_event: asyncio.Event = asyncio.Event()
+        self.shutdown_event: asyncio.Event = asyncio.Event()
         self.receive_queue: asyncio.Queue[LifespanReceiveMessage] = asyncio.Queue()
-        self.error_occurred = False
-        self.startup_failed = False
-        self.shutdown_failed = False
-        self.should_exit = False
+        self.error_occurred: bool = False
+        self.startup_failed: bool = False
+        self.shutdown_failed: bool = False
+        self.should_exit: bool = False
         self.state: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
 

@@ -42,8 +42,8 @@ class MessageLoggerMiddleware:
 
     def __init__(self, app: ASGI3Application) -> None:
         self.app = app
-        self.task_counter = 0
-        self.logger = logging.getLogger("uvicorn.asgi")
+        self.task_counter: int = 0
+        self.logger: logging.Logger = logging.getLogger("uvicorn.asgi")
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable

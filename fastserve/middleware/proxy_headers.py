@@ -28,7 +28,7 @@ _SCHEMES = {b"http": "http", b"https": "https", b"ws": "ws", b"wss": "wss"}
 _REMEMBERED = 4096
 _LONGEST = 253
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class ProxyHeadersMiddleware:
@@ -47,7 +47,7 @@ class ProxyHeadersMiddleware:
         warn_untrusted: bool = False,
     ) -> None:
         self.app = app
-        self.trusted_hosts = _TrustedHosts(trusted_hosts)
+        self.trusted_hosts: _TrustedHosts = _TrustedHosts(trusted_hosts)
         self._warn_untrusted = warn_untrusted
 
     async def __call__(
@@ -101,7 +101,7 @@ class _TrustedHosts:
     """Addresses, networks and literals; `host in trusted` says whether it is one."""
 
     def __init__(self, trusted_hosts: list[str] | str) -> None:
-        self.always_trust = trusted_hosts in ("*", ["*"])
+        self.always_trust: bool = trusted_hosts in ("*", ["*"])
         self.trusted_literals: set[str] = set()  # as `unix:`, or a name
         self.trusted_hosts: set[ipaddress.IPv4Address | ipaddress.IPv6Address] = set()
         self.trusted_networks: set[ipaddress.IPv4Network | ipaddress.IPv6Network]

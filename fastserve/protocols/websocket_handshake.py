@@ -43,7 +43,7 @@ class HandshakeRefused(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
-        self.headers = headers or []
+        self.headers: Headers = headers or []
 
 
 class Deflate(NamedTuple):

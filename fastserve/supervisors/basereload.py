@@ -29,7 +29,7 @@ HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds between two looks at whether the user wants a child's end forced.
 _LOOK = 0.1
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class BaseReload:
@@ -46,8 +46,8 @@ class BaseReload:
         self.config = config
         self.target = target
         self.sockets = sockets
-        self.should_exit = threading.Event()
-        self.pid = os.getpid()
+        self.should_exit: threading.Event = threading.Event()
+        self.pid: int = os.getpid()
         self.reloader_name: str | None = None
         self._bell = Bell()
         self._signals: list[int] = []

@@ -41,7 +41,7 @@ _LONGEST_DELAY = 30.0
 # Seconds until a start is tried again that the system has refused.
 _RETRY = 2.0
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class Multiprocess:
@@ -53,9 +53,9 @@ class Multiprocess:
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         self.config = config
         self.sockets = sockets
-        self.processes_num = config.workers
+        self.processes_num: int = config.workers
         self.processes: list[Process] = []
-        self.should_exit = threading.Event()
+        self.should_exit: threading.Event = threading.Event()
 
         self._first_set: Sequence[Process] = ()
         self._ending: list[Process] = []  # told to end, and replaced or not wanted

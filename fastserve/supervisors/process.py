@@ -18,6 +18,8 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from fastserve._subprocess import describe_exit, get_subprocess
@@ -25,7 +27,7 @@ from fastserve.config import Config
 from fastserve.server import Server
 from fastserve.supervisors._loopwatch import AwakeTime, LoopWatch
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 # What the parent says.
 _PING = b"ping"
@@ -59,11 +61,13 @@ class Process:
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         self.config = config
+        self.parent_conn: Connection[Any, Any]
+        self.child_conn: Connection[Any, Any]
         self.parent_conn, self.child_conn = Pipe()
-        self.process = get_subprocess(config, self.target, sockets)
-        self.was_ready = False
-        self.stuck_for = 0.0  # seconds, as the worker says
-        self.started_at = time.monotonic()
+        self.process: SpawnProcess = get_subprocess(config, self.target, sockets)
+        self.was_ready: bool = False
+        self.stuck_for: float = 0.0  # seconds, as the worker says
+        self.started_at: float = time.monotonic()
         self.killed_for: str | None = None  # why the parent killed it
         self._owes_answer = False
         self._silence = AwakeTime()

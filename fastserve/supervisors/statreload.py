@@ -10,7 +10,7 @@ from socket import socket
 from fastserve.config import Config
 from fastserve.supervisors.basereload import BaseReload
 
-logger = logging.getLogger("uvicorn.error")
+logger: logging.Logger = logging.getLogger("uvicorn.error")
 
 
 class StatReload(BaseReload):
@@ -23,7 +23,7 @@ class StatReload(BaseReload):
         sockets: list[socket],
     ) -> None:
         super().__init__(config, target, sockets)
-        self.reloader_name = "StatReload"
+        self.reloader_name: str = "StatReload"
         self.mtimes: dict[Path, float] = {}
         if config.reload_excludes or config.reload_includes:
             logger.warning(

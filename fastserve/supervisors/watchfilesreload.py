@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from socket import socket
 
 from watchfiles import watch
+from watchfiles.main import FileChange
 
 from fastserve.config import Config
 from fastserve.reload_paths import is_dir
@@ -29,11 +30,11 @@ class FileFilter:
     def __init__(self, config: Config) -> None:
         included, excluded = config.reload_includes, config.reload_excludes
         includes = [each for each in INCLUDES if each not in excluded]
-        self.includes = list(dict.fromkeys([*includes, *included]))
+        self.includes: list[str] = list(dict.fromkeys([*includes, *included]))
         excludes = [each for each in EXCLUDES if each not in included]
         excludes += [each for each in excluded if not is_dir(Path(each))]
-        self.excludes = list(dict.fromkeys(excludes))
-        self.exclude_dirs = [
+        self.excludes: list[str] = list(dict.fromkeys(excludes))
+        self.exclude_dirs: list[Path] = [
             Path(each).resolve() for each in excluded if is_dir(Path(each))
         ]
 
@@ -58,10 +59,10 @@ class WatchFilesReload(BaseReload):
         sockets: list[socket],
     ) -> None:
         super().__init__(config, target, sockets)
-        self.reloader_name = "WatchFiles"
+        self.reloader_name: str = "WatchFiles"
         self.reload_dirs: list[Path] = list(config.reload_dirs)
-        self.watch_filter = FileFilter(config)
-        self.watcher = watch(
+        self.watch_filter: FileFilter = FileFilter(config)
+        self.watcher: Generator[set[FileChange], None, None] = watch(
             *self.reload_dirs,
             watch_filter=None,
             stop_event=self.should_exit,
