@@ -37,6 +37,7 @@ EXTENSIONS = {
     "access_log": ["csrc/log_line.c", *CSRC],
     "awaitables": [],
     "connection": [],
+    "deadlines": [],
     "exchange": [],
     "http_exchange": [],
     "http1": ["csrc/http_scan.c", *LLHTTP],

@@ -174,7 +174,9 @@ def test_the_handshake_of_a_websocket_knows_bytes_alone() -> None:
     assert {module.split(".")[0] for module in imports} <= allowed
 
 
-@pytest.mark.parametrize("name", ["exchange", "http_exchange", "websocket_exchange"])
+@pytest.mark.parametrize(
+    "name", ["exchange", "http_exchange", "websocket_exchange", "deadlines"]
+)
 def test_exchange_knows_no_protocol(name: str) -> None:
     imports = imports_of_extension(name)
     wire = ["http1", "http1_writer", "http2", "websocket", "websocket_handshake"]

@@ -1,49 +1,27 @@
 # One TCP, Unix or TLS connection: the asyncio protocol, and its requests' channel.
 
-from libc.stdint cimport int64_t
-
-from fastserve.protocols.exchange cimport Channel, Exchange
+from fastserve.protocols.deadlines cimport DeadlineChannel
 from fastserve.protocols.http_exchange cimport HttpExchange
 from fastserve.protocols.http1 cimport RequestParser
 from fastserve.protocols.http1_writer cimport ResponseWriter
 from fastserve.protocols.output cimport Output
 from fastserve.protocols.scope cimport ScopeMaker
-from fastserve.protocols.shared cimport Shared
 
 
-cdef enum Deadline:
-    # What the connection's deadline in the wheel is for. Those before FOR_HEAD are
-    # renewed by every byte of the peer's.
-    NO_DEADLINE
-    FOR_REQUEST         # the next one: the keep-alive time
-    FOR_BODY            # more of the request's body
-    FOR_HEAD            # the rest of a head, from its first byte or from accept
-    TO_END              # the end of a linger, or of a shutdown's grace
-
-
-cdef class Connection(Channel):
+cdef class Connection(DeadlineChannel):
     # The connection's.
-    cdef Shared _shared
-    cdef readonly object transport  #: asyncio.Transport; None once it is lost
     cdef Output _output
     cdef RequestParser _parser
     cdef ResponseWriter _writer
     cdef ScopeMaker _scopes         #: None while it is idle
     cdef dict _tls                  #: the `tls` extension; None on a plain connection
-    cdef object _timer              #: TimerHandle of a keep-alive time under 1 s
-    cdef Deadline _waiting
     cdef object __weakref__
     cdef bint _served               # a request, since it was idle last
-    cdef bint _closing              # nothing more is read or written
-    cdef bint _lingering            # the last byte is written; input is dropped
-    cdef bint _stopping             # the server shuts down
     cdef bint _eof                  # the peer sends no more
     cdef bint _lost                 # it is no transport any more
     cdef bint _reading_paused
     cdef bint _writing_paused
     cdef bint _scheduled            # _continue() is to be called
-    cdef bint _busy                 # something came since the wheel's last visit
-    cdef bint _confirming           # the deadline has passed; input may be unread
     cdef bytes _read                #: of this turn: served when all have read
     # Input that waits for its turn.
     cdef bytes _pending
@@ -68,17 +46,11 @@ cdef class Connection(Channel):
     cdef int _switch(self, bytes rest) except -1
     cdef dict _make_scope(self, int offers)
     cdef int _settle(self) except -1
-    cdef int _wait_idle(self) except -1
-    cdef int _wait(self, Deadline waiting, double seconds) except -1
     cdef int _wait_for_body(self) except -1
-    cdef int64_t _visit(self, int64_t now) except -1
-    cdef int _is_late(self) except -1
     cdef int _schedule(self) except -1
-    cdef int _refuse(self, int status) except -1
     cdef int _end_answer(self) except -1
     cdef int _cut(self) except -1
     cdef int _close(self) except -1
-    cdef int _close_idle(self) except -1
     cdef int _linger(self) except -1
     cdef int _leave(self) except -1
     cdef int _release(self) except -1

@@ -17,12 +17,17 @@ one's step, a byte of an error answer inside an answer that has begun.
 cimport cython
 from cpython.bytes cimport PyBytes_GET_SIZE
 
+from fastserve.protocols.deadlines cimport (
+    FOR_BODY, FOR_HEAD, FOR_REQUEST, NO_DEADLINE, TO_END,
+)
+from fastserve.protocols.exchange cimport Exchange
 from fastserve.protocols.http_exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
 from fastserve.protocols.output cimport Output, reset
 from fastserve.protocols.handover import hand_over, is_handshake
 from fastserve.protocols.refusals import refusal, report, service_unavailable
 from fastserve.protocols.scope cimport ScopeMaker, address, new_scope_maker, offered
+from fastserve.protocols.shared cimport Shared
 from fastserve.protocols.tls import tls_extension
 from fastserve.protocols.websocket_connection cimport (
     WebSocketConnection, new_websocket_connection,
@@ -36,11 +41,10 @@ cdef enum:
     SMALL = 4096                # bytes of a read that is served with its turn's others
 
 cdef double LINGER = 2.0        # seconds in which input is dropped after a FIN
-cdef int TRACE = 5              # uvicorn's log level below DEBUG
 
 
 @cython.final
-cdef class Connection(Channel):
+cdef class Connection(DeadlineChannel):
     """An asyncio protocol, by its methods; Server makes one a connection."""
 
     def __init__(self, Shared shared):
@@ -168,13 +172,7 @@ cdef class Connection(Channel):
     cdef int _receive(self, bytes data) except -1:
         if self._closing or self._lingering:
             return 0
-        if self._waiting < FOR_HEAD:    # the others are not renewed by a head in pieces
-            self.due = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._busy = True
-        self._confirming = False
+        self._heard()
         if self._pending is not None:
             # A second read that waits: the peer has to wait too. So no more than
             # one read and 64 KiB is ever kept.
@@ -391,14 +389,6 @@ cdef class Connection(Channel):
         self.resume_reading()
         return self._wait_idle()
 
-    cdef int _wait(self, Deadline waiting, double seconds) except -1:
-        """Set the deadline; 0 seconds: there is none."""
-        self.due = 0
-        self._waiting = waiting
-        if seconds > 0:
-            return self._shared.wheel.set_deadline(self, seconds)
-        return 0
-
     cdef int _wait_for_body(self) except -1:
         """More of a body has to come in time, unless it is not the peer's turn."""
         if self._waiting == FOR_BODY and self.due:
@@ -407,27 +397,6 @@ cdef class Connection(Channel):
             return 0
         return self._wait(FOR_BODY, self._shared.timeout_request_body)
 
-    cdef int _wait_idle(self) except -1:
-        """Close after the keep-alive time, unless something comes before."""
-        cdef Shared shared = self._shared
-        if self._stopping:
-            # Given once: neither a head nor a method in pieces renews it.
-            return 0 if self._waiting == TO_END else self._wait(TO_END, shared.grace)
-        self._waiting = FOR_REQUEST
-        if shared.timeout_keep_alive >= 1:
-            return shared.wheel.set_deadline(self, shared.timeout_keep_alive)
-        if self._timer is not None:
-            self._timer.cancel()
-        # The wheel is too coarse for less than a second.
-        self._timer = shared.loop.call_later(
-            shared.timeout_keep_alive, self._idle_over, context=shared.context)
-        return 0
-
-    def _idle_over(self):
-        self._timer = None
-        if self._exchange is None and self._read is None and not self._closing:
-            self._close_idle()
-
     cdef int _schedule(self) except -1:
         """Go on in a callback of its own: never inside a step of an application."""
         if not self._scheduled:
@@ -435,72 +404,34 @@ cdef class Connection(Channel):
             self._shared.loop.call_soon(self._continue, context=self._shared.context)
         return 0
 
-    cdef int64_t on_tick(self, int64_t now) except -1:
-        """The wheel's visit: a deadline that has passed, or an idle connection."""
-        if not self.due or self._waiting == NO_DEADLINE or (
-                self._exchange is not None and self._waiting != FOR_BODY):
-            return 0
-        if self._waiting == FOR_BODY and (
-                not self._request_open or self._exchange is None
-                or self._reading_paused):
-            self.due = 0                # it has come, or the application is slow
-            return 0
-        if self._closing:
-            if self.due > now:
-                return self.due
-            self.transport.abort()
-            return 0
-        self._shared.refresh()
-        if self._read is not None:
-            return now + 1
-        if self.due > now:
-            return self._visit(now)
-        if not self._confirming and not self._lingering and (
-                self._waiting < FOR_HEAD or self.due == now):
-            # Bytes may have come while the loop was held up: it reads first.
-            self._confirming = True
-            return now + 1
-        self._is_late()
-        return 0                        # set_deadline() has found it another place
+    # --- what its deadlines ask ---------------------------------------------------
 
-    cdef int64_t _visit(self, int64_t now) except -1:
-        """Nothing is due. One that was idle for a whole second is made smaller."""
-        if self._busy:
-            self._busy = False
-            return min(self.due, now + 4)
-        # For a whole second: the memory is worth more than the speed. Inside a
-        # request nothing is to spare.
-        if self._parser.phase == START:
+    cdef bint _is_owed(self) noexcept:
+        if self._waiting != FOR_BODY:
+            return self._exchange is None
+        # While the application does not read, the peer cannot send.
+        return (
+            self._request_open and self._exchange is not None
+            and not self._reading_paused)
+
+    cdef bint _has_unserved(self) noexcept:
+        return self._read is not None
+
+    cdef bint _is_silent(self) noexcept:
+        return self._parser.is_silent()
+
+    cdef int _shrink(self) except -1:
+        if self._parser.phase == START:         # inside a request nothing is to spare
             self._parser.forget()
         self._scopes = None
         self._served = False
-        return self.due
+        return 0
 
-    cdef int _is_late(self) except -1:
-        """The deadline has passed."""
-        cdef Shared shared = self._shared
-        cdef object peer = self.transport.get_extra_info("peername")
-
-        if self._waiting == FOR_BODY:
-            shared.report_limit(
-                "timeout_request_body", "sent nothing of its request's body for %g s",
-                shared.timeout_request_body, peer)
-            return self._refuse(408)
-        if self._waiting == FOR_HEAD:
-            if self._parser.is_silent():        # a browser's spare connection
-                shared.count_limit("timeout_request_header")
-                return self._close_idle()
-            shared.report_limit(
-                "timeout_request_header", "did not complete its request's head in %g s",
-                shared.timeout_request_header, peer)
-            return self._refuse(408)
-        if not self._lingering and self._output.is_buffered():
-            # The peer still takes its answer: idle time begins after that.
-            self._confirming = False
-            self._output.wait_for_peer()
-            self._waiting = NO_DEADLINE
-            return self._wait_idle()
-        return self._close_idle()
+    cdef bint _is_read(self) except -1:
+        if not self._output.is_buffered():
+            return True
+        self._output.wait_for_peer()
+        return False
 
     # --- refusals -----------------------------------------------------------------
 
@@ -686,9 +617,7 @@ cdef class Connection(Channel):
         self._head = None
         self._output.discard()
         self._scopes = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._forget_timer()
         if exchange is not None:
             exchange.peer_left()
         return 0
@@ -705,9 +634,7 @@ cdef class Connection(Channel):
         return self._release()
 
     cdef int _trace(self, str text) except -1:
-        cdef object client
-        if self._shared.logger.level <= TRACE:
-            client = address(self.transport.get_extra_info("peername"))
-            prefix = "%s:%d - " % client if client else ""
-            self._shared.logger.log(TRACE, "%s%s", prefix, text)
+        if self._shared.is_tracing():
+            self._shared.trace(
+                address(self.transport.get_extra_info("peername")), text)
         return 0

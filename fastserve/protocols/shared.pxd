@@ -114,3 +114,5 @@ cdef class Shared:
     cpdef int report_limit(
         self, str name, str text, double seconds, object peer) except -1
     cdef bint is_over_limit(self) except -1
+    cdef bint is_tracing(self) except -1
+    cdef int trace(self, object client, str text) except -1

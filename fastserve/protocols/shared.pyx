@@ -34,6 +34,7 @@ cdef extern from "<time.h>" nogil:
 cdef enum:
     REPORTS_A_SECOND = 5
 
+cdef int TRACE = 5              # uvicorn's log level below DEBUG
 cdef double TICK = 0.25         # seconds a turn of the wheel
 
 
@@ -419,6 +420,18 @@ cdef class Shared:
         return self.limit_concurrency >= 0 and (
             len(self.connections) >= self.limit_concurrency
             or len(self.tasks) >= self.limit_concurrency)
+
+    cdef bint is_tracing(self) except -1:
+        return self.logger.level <= TRACE
+
+    cdef int trace(self, object client, str text) except -1:
+        """Log what befalls a connection, as uvicorn words it; is_tracing() goes before.
+
+        client is scope["client"].
+        """
+        prefix = "%s:%d - " % client if client else ""
+        self.logger.log(TRACE, "%s%s", prefix, text)
+        return 0
 
     def stop(self, grace):
         """Serving ends: new connections too are told to, as Connection.shutdown() says.

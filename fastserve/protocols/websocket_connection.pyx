@@ -36,7 +36,6 @@ cdef double GOING_AWAY = 1.0    # likewise, when the server shuts down
 cdef double LINGER = 2.0        # in which input is dropped after a FIN
 cdef double ONE_READ = 0.1      # in which the loop takes what the socket holds
 cdef double GRANULARITY = 1.0   # what the wheel can be used for
-cdef int TRACE = 5              # uvicorn's log level below DEBUG
 
 
 @cython.final
@@ -517,10 +516,9 @@ cdef class WebSocketConnection(WebSocketChannel):
         return self._lost()
 
     cdef int _trace(self, str event) except -1:
-        cdef object client = self._exchange.scope["client"]
-        if self._shared.logger.level <= TRACE:
-            prefix = "%s:%d - " % client if client else ""
-            self._shared.logger.log(TRACE, "%sWebSocket %s", prefix, event)
+        if self._shared.is_tracing():
+            self._shared.trace(
+                self._exchange.scope["client"], f"WebSocket {event}")
         return 0
 
 

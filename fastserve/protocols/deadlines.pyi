@@ -1,0 +1,5 @@
+import asyncio
+
+class DeadlineChannel:
+    @property
+    def transport(self) -> asyncio.Transport | None: ...
