@@ -93,7 +93,7 @@ vendor: $(VENV)/tools
 wheel: $(VENV)/wheel-tools
 	$(PY) release/wheels.py $(if $(DEBUG),--debug --out dist/debug) \
 		$(foreach found,$(PYTHONS),$(lastword $(subst =, ,$(found))))
-# For other processors and C libraries; looked into, not run.
+# For other processors, C libraries and macOS; looked into, not run.
 wheel-cross: $(VENV)/wheel-tools
 	$(PY) release/wheels.py --foreign --out dist/cross
 clean:

@@ -1,7 +1,6 @@
 /* Sending on a non-blocking socket; the contract is in socket_send.h. */
 
 #ifndef _WIN32
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <sys/socket.h>
 #endif

@@ -7,9 +7,10 @@ The source distribution is installed for the first PYTHON with this machine's co
 For each PYTHON a wheel is built from it, with zig (zig.py) for an old glibc, repaired
 by auditwheel to a manylinux tag, looked into (contents.py), and installed into a new
 virtual environment, where smoke.py runs with no compiler on PATH, with uvloop and then
-without it. --foreign makes wheels of this Python for platforms
-that are not this machine's: those are looked into, not run. wheels.yml makes the wheels
-of a release; this is how to know beforehand that they will do.
+without it. --foreign makes wheels of this Python for platforms that are not this
+machine's: those are looked into, not run. For Windows, whose Python has headers of its
+own, it compiles csrc/ and no more. wheels.yml makes the wheels of a release; this is
+how to know beforehand that they will do.
 
 It writes to DIR alone, `dist` unless told, and to build/wheels. Ends with 0, or with
 the code of the first command that failed.
@@ -107,7 +108,12 @@ def new_folder(folder: Path) -> Path:
 
 
 def repair(wheel: Path, target: zig.Target, out: Path, debug: bool) -> Path:
-    """The wheel under its manylinux or musllinux tag; refused if it is none."""
+    """The wheel under its manylinux or musllinux tag; refused if it is none.
+
+    For macOS there is nothing to repair, for the modules need no library but its own.
+    """
+    if not target.is_linux:
+        return accept(wheel, target, out, debug)
     done = new_folder(WORK / "repaired")
     scripts = sysconfig.get_path("scripts")
     env = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
@@ -118,13 +124,18 @@ def repair(wheel: Path, target: zig.Target, out: Path, debug: bool) -> Path:
     # loader takes whatever begins with `libc.` for itself.
     run(*audit, "--exclude", "libc.so", "--wheel-dir", done, wheel, env=env)
     [repaired] = done.glob("*.whl")
-    wrong = list(contents.faults(repaired, debug))
-    if target.tag not in repaired.stem.split("-")[-1].split("."):
+    return accept(repaired, target, out, debug)
+
+
+def accept(wheel: Path, target: zig.Target, out: Path, debug: bool) -> Path:
+    """Puts a wheel that has what it should into `out`; another ends this program."""
+    wrong = list(contents.faults(wheel, debug))
+    if target.tag not in wheel.stem.split("-")[-1].split("."):
         wrong.append(f"is not {target.tag}")
     if wrong:
-        sys.exit("\n".join(f"error: {repaired.name}: {fault}" for fault in wrong))
+        sys.exit("\n".join(f"error: {wheel.name}: {fault}" for fault in wrong))
     out.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.move(repaired, out / repaired.name))
+    return Path(shutil.move(wheel, out / wheel.name))
 
 
 def try_source(python: str, archive: Path) -> None:
@@ -159,6 +170,16 @@ def fresh_venv(python: str) -> tuple[Path, dict[str, str]]:
     return venv / "bin" / "python", env
 
 
+def compile_for_windows(source: Path) -> None:
+    """csrc/ compiles there without a warning."""
+    out = new_folder(WORK / "windows")
+    cc = zig.WINDOWS.compiler.split()
+    env = zig.WINDOWS.environment(ROOT / "build" / "zig", debug=False)
+    for file in sorted((source / "csrc").glob("*.c")):
+        flags = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-c", file)
+        run(*cc, *flags, "-o", out / f"{file.stem}.obj", env=env)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("dist"))
@@ -178,6 +199,8 @@ def main() -> None:
         wheel = build_foreign(source, target, options.debug)
         wheel = repair(wheel, target, out, options.debug)
         tell(wheel, started)
+    if options.foreign:
+        compile_for_windows(source)
     for python in options.pythons:
         started = time.monotonic()
         wheel = build(python, source, zig.here(), options.debug)

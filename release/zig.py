@@ -22,6 +22,11 @@ class Target:
     platform: str  # the tag before a wheel is repaired
     tag: str  # and after
     suffix: str  # of a module's file name there, as Python's own configure writes it
+    linking: str = "-shared"
+
+    @property
+    def is_linux(self) -> bool:
+        return self.platform.startswith("linux_")
 
     @property
     def compiler(self) -> str:
@@ -37,7 +42,7 @@ class Target:
             **os.environ,
             "FASTSERVE_DEBUG": str(int(debug)),
             "CC": self.compiler,
-            "LDSHARED": f"{self.compiler} -shared{strip}",
+            "LDSHARED": f"{self.compiler} {self.linking}{strip}",
             "ZIG_GLOBAL_CACHE_DIR": str(cache.absolute()),
             "ZIG_LOCAL_CACHE_DIR": str(cache.absolute()),
         }
@@ -63,6 +68,17 @@ def musl(machine: str) -> Target:
     )
 
 
+def macos(machine: str, release: str) -> Target:
+    """macOS from that release on. Symbols of Python's are looked up when loaded."""
+    return Target(
+        triple=f"{machine.replace('arm64', 'aarch64')}-macos.{release}",
+        platform=f"macosx_{release.replace('.', '_')}_{machine}",
+        tag=f"macosx_{release.replace('.', '_')}_{machine}",
+        suffix="darwin",
+        linking="-shared -undefined dynamic_lookup",
+    )
+
+
 def here() -> Target:
     """For the processor of this machine."""
     return glibc(platform.machine())
@@ -73,4 +89,8 @@ FOREIGN = [
     glibc("aarch64" if platform.machine() == "x86_64" else "x86_64"),
     musl("x86_64"),
     musl("aarch64"),
+    macos("x86_64", "11.0"),
+    macos("arm64", "11.0"),
 ]
+# No wheel is made for it here: what is needed of it is the compiler.
+WINDOWS = Target("x86_64-windows-gnu", "win_amd64", "win_amd64", "win_amd64")
