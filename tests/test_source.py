@@ -165,7 +165,13 @@ def test_wire_protocols_know_bytes_alone(name: str) -> None:
     outside = {"asyncio", "uvloop", "socket", "ssl", "logging", "time", "selectors"}
     assert not words & outside
     ours = {module for module in imports if module.startswith("fastserve.protocols.")}
-    assert {module.split(".")[2] for module in ours} <= {"_c", name}
+    assert {module.split(".")[2] for module in ours} <= {"_c", name, "fast_deflate"}
+
+
+def test_the_fast_compressor_knows_bytes_alone() -> None:
+    imports = imported_by_python(PROTOCOLS / "fast_deflate.py")
+    allowed = {"__future__", "collections", "functools", "isal", "typing"}
+    assert {module.split(".")[0] for module in imports} <= allowed
 
 
 def test_the_handshake_of_a_websocket_knows_bytes_alone() -> None:

@@ -2,8 +2,8 @@
 
 The command makes it, so that a comparison never depends on what the developer has
 installed. Index and proxy come from pip's own configuration. fastserve is installed
-from the checkout, as a user would, and again whenever its sources have changed. rich
-and matplotlib are for the report: no server imports them.
+from the checkout with what `standard` adds, as a user would, and again whenever its
+sources have changed. rich and matplotlib are for the report: no server imports them.
 """
 
 import hashlib
@@ -35,8 +35,8 @@ print(json.dumps({platform.python_implementation(): platform.python_version()} |
 REPORTED = (  # distributions that the figures depend on, servers first
     "fastserve-asgi", "uvicorn", "granian", "hypercorn", "h2corn", "peregrine-server",
     "gunicorn", "gunicorn_h1c", "daphne", "m0serve", "saltare", "socketify",
-    "fastpysgi", "uvloop", "httptools", "h11", "websockets", "picows", "fastapi",
-    "starlette", "pydantic",
+    "fastpysgi", "uvloop", "isal", "httptools", "h11", "websockets", "picows",
+    "fastapi", "starlette", "pydantic",
 )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ class Environment:
             stamp = self.directory / STAMP
             if not again and stamp.exists() and stamp.read_text() == wanted:
                 return
-            self.pip("install", "-q", *COMMON, str(copy))
+            self.pip("install", "-q", *COMMON, f"{copy}[standard]")
         stamp.write_text(wanted)
 
     def versions(self):

@@ -48,6 +48,7 @@ cdef class WebSocket:
     cdef int _streams               # that have ended in the message
     cdef object _inflater           #: zlib.decompressobj or None
     cdef object _deflater           #: zlib.compressobj or None
+    cdef bytes _last_sent           # the window's worth of it, where no deflater has it
 
     cpdef int enable_deflate(
         self, int server_bits, int client_bits, bint server_takeover,
@@ -79,4 +80,6 @@ cdef class WebSocket:
     cdef int _fail_head(self, int error) except -1
     cdef object _data_frame(self, int opcode, bytes data)
     cdef object _deflated_frame(self, int opcode, bytes data)
+    cdef object _take_deflater(self, Py_ssize_t size)
+    cdef object _make_deflater(self, object compressobj, int level)
     cdef int _check_open(self) except -1

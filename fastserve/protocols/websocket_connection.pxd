@@ -13,6 +13,7 @@ from fastserve.protocols.websocket_exchange cimport (
 
 cdef enum Waiting:
     NOTHING         # no deadline
+    FOR_ACCEPT      # the application's, for a peer that has sent much before it
     TO_PING         # the next ping is due
     FOR_LIFE        # anything from the peer, after a ping
     FOR_LIFE_STILL  # likewise, when the time for it has passed

@@ -4,7 +4,8 @@ connection hands the transport over with the parsed request; from then on it is 
 first the handshake, then frames, keep-alive pings and the close.
 
     _handshake   our close sent    then
-    waits        -                 input is kept, up to 64 KiB, until the app accepts
+    waits        -                 input is kept, up to 64 KiB, until the app accepts;
+                                   a peer that sends more has --timeout-request-header
     None         no                messages go to the exchange; it pauses when full
     None         yes               messages are dropped; the peer has 10 s to close too
 
@@ -106,6 +107,7 @@ cdef class WebSocketConnection(WebSocketChannel):
                 deflate.server_bits, deflate.client_bits, deflate.server_takeover,
                 deflate.client_takeover)
         self._handshake = None
+        self._wait_no_more()
         if shared.ws_ping_interval > 0:
             self._wait(TO_PING, shared.ws_ping_interval)
         return 0
@@ -202,8 +204,13 @@ cdef class WebSocketConnection(WebSocketChannel):
             self._pending = data
         else:
             return self._process(data, 0, True)
-        if self._handshake is None or PyBytes_GET_SIZE(self._pending) > HIGH_WATER:
+        if self._handshake is None:
+            return self._pause_reading()
+        if PyBytes_GET_SIZE(self._pending) > HIGH_WATER:
             self._pause_reading()
+            # Its end would not be seen; RFC 6455 4.1 has it wait for the 101.
+            if self._shared.timeout_request_header > 0:
+                return self._wait(FOR_ACCEPT, self._shared.timeout_request_header)
         return 0
 
     cdef int _process(self, bytes data, Py_ssize_t at, bint at_once) except -1:
@@ -415,6 +422,13 @@ cdef class WebSocketConnection(WebSocketChannel):
             return self._leave() if waiting == TO_LEAVE else 0
         if waiting == TO_PING:
             return self._ping()
+        if waiting == FOR_ACCEPT:
+            self._shared.report_limit(
+                "timeout_request_header",
+                "sent over 64 KiB before its WebSocket was accepted, over %g s ago",
+                self._shared.timeout_request_header,
+                self.transport.get_extra_info("peername"))
+            return self._cut()
         if waiting == FOR_LIFE:
             # The loop may have been held up: it reads once more before this is true.
             return self._wait(FOR_LIFE_STILL, ONE_READ)

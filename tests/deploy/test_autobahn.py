@@ -12,9 +12,10 @@ SCRIPT = Path(__file__).resolve().parents[1] / "autobahn" / "run.py"
 
 
 @pytest.mark.timeout(600)  # the first run installs the suite
-def test_the_quick_part_of_autobahn() -> None:
+@pytest.mark.parametrize("part", ["--quick", "--zlib"])
+def test_a_part_of_autobahn(part: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-P", str(SCRIPT), "--quick"],
+        [sys.executable, "-P", str(SCRIPT), part],
         capture_output=True,
         text=True,
         timeout=500,

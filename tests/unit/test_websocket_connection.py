@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from _fakes import FakeTransport, Wire, make_shared, on_loop, turns
-from harness.frames import CLOSE, PING, PONG, TEXT, close, frame, server_frame
-from harness.websocket import ACCEPT, echo, handshake, say
+from _fakes import FakeLoop, FakeTransport, Wire, make_shared, on_loop, turns
+from harness.frames import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frame
+from harness.websocket import ACCEPT, CONNECT, echo, handshake, say
 
 LIMIT = 1000  # bytes that the transport holds before it says that it is too much
 
@@ -96,3 +96,70 @@ async def test_no_pong_is_sent_behind_a_close_frame() -> None:
     await turns()
     assert sent_since(transport) == b""
     transport.protocol.connection_lost(None)
+
+
+# -- more than may come before the application accepts ---------------------------------
+
+
+def flooded(app: Any, loop: FakeLoop) -> Wire:
+    """A WebSocket that is not accepted, whose peer has sent over 64 KiB and is held."""
+    wire = Wire(make_shared(app, loop, ws_ping_interval=0, timeout_request_header=30))
+    wire.data(handshake())
+    protocol = wire.transport.protocol
+    protocol.data_received(frame(BINARY, bytes(65_536)))
+    assert not wire.transport.reading and wire.calls.count("pause_reading") == 1
+    return wire
+
+
+def test_a_peer_that_has_sent_much_is_not_waited_for_without_end() -> None:
+    """It is not read from, so that its end cannot be seen."""
+    loop = FakeLoop()
+    received: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        received.append(await receive())
+        received.append(await receive())
+
+    wire = flooded(app, loop)
+    loop.advance(29.9)
+    assert received == [CONNECT] and "abort" not in wire.calls
+    loop.advance(1)
+    loop.turn()
+    assert received == [CONNECT, {"type": "websocket.disconnect", "code": 1006}]
+    assert wire.calls[-1] == "abort" and wire.written == b""
+    assert wire.shared.server_state.limits_met["timeout_request_header"] == 1
+
+
+def test_what_was_held_is_delivered_however_late_the_rest_comes() -> None:
+    loop = FakeLoop()
+    opened: asyncio.Future[None] = loop.create_future()
+    received: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await opened
+        await receive()
+        await send(ACCEPT)
+        while True:
+            received.append(len((await receive())["bytes"]))
+
+    wire = flooded(app, loop)
+    loop.advance(29)
+    opened.set_result(None)
+    loop.turn()
+    assert received == [65_536] and wire.transport.reading
+    loop.advance(100)
+    wire.transport.protocol.data_received(frame(BINARY, b"late"))
+    assert received == [65_536, 4]
+    wire.transport.protocol.connection_lost(None)
+
+
+@on_loop
+async def test_a_queue_of_none_holds_one_message() -> None:
+    """Or nothing would ever be delivered."""
+    shared = make_shared(echo, ws_ping_interval=0, ws_max_queue=0)
+    wire = Wire(shared)
+    wire.data(handshake())
+    wire.transport.protocol.data_received(frame(TEXT, b"a") + frame(TEXT, b"b"))
+    await turns()
+    assert wire.written.endswith(server_frame(TEXT, b"a") + server_frame(TEXT, b"b"))
+    wire.transport.protocol.connection_lost(None)

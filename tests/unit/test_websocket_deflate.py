@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 import time
 import tracemalloc
 import zlib
+from collections.abc import Iterator
 
 import pytest
 from _websocket import (
@@ -32,6 +35,7 @@ from _websocket import (
     violation,
 )
 
+from fastserve.protocols import fast_deflate
 from fastserve.protocols.websocket import WebSocket
 
 # The payloads of RFC 7692 7.2.3, each "Hello".
@@ -211,7 +215,21 @@ def test_a_bomb_takes_no_more_than_the_limit(parts: int) -> None:
     assert peak < 6 * limit
 
 
-# -- output ---------------------------------------------------------------------------
+# -- output, by isal and by zlib alone ------------------------------------------------
+
+
+@pytest.fixture(params=["isal", "zlib"])
+def library(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """What compresses long messages: isal, and zlib where isal is not installed."""
+    if request.param == "zlib":
+        for name in ("isal", "isal.isal_zlib"):
+            monkeypatch.setitem(sys.modules, name, None)
+    fast_deflate.compressobj.cache_clear()
+    assert (fast_deflate.compressobj() is not None) == (request.param == "isal")
+    yield request.param
+    fast_deflate.compressobj.cache_clear()
 
 
 class Inflater:
@@ -237,17 +255,68 @@ class Inflater:
         return True, self._zlib.decompress(payload + TAIL)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("takeover", [True, False])
 @pytest.mark.parametrize("bits", range(9, 16))
 def test_every_window_out(bits: int, takeover: bool) -> None:
     ws = deflating(server_bits=bits, server_takeover=takeover)
     inflate = Inflater(bits, takeover)
-    for size in (300, 300, 5000, 300, 100_000, 20, 1000):
+    for size in (300, 300, 5000, 300, 4096, 4095, 100_000, 5000, 20, 5000, 1000):
         data = words(size, size)
         compressed, got = inflate(joined(ws.binary_frame(data)))
         assert got == data and compressed == (size > 20)
         compressed, got = inflate(joined(ws.text_frame(data.decode() + "é€")))
         assert got == data + "é€".encode() and compressed == (size > 20)
+
+
+def some_message(chance: random.Random) -> bytes:
+    """Words, noise, or one byte again and again; of any length up to 70,000."""
+    size = int(2 ** chance.uniform(8, 16.1))
+    kind = chance.randrange(4)
+    if kind == 0:
+        return chance.randbytes(size)
+    if kind == 1:
+        return chance.randbytes(1) * size
+    noise = chance.randbytes(chance.randrange(size))
+    return (words(size, chance.randrange(9)) + noise)[-size:]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_sent_is_what_a_client_gets(seed: int) -> None:
+    chance = random.Random(seed)
+    bits, takeover = chance.randrange(9, 16), seed % 4 != 0
+    ws = deflating(server_bits=bits, server_takeover=takeover)
+    inflate = Inflater(bits, takeover)
+    for _ in range(60):
+        data = some_message(chance)
+        assert inflate(joined(ws.binary_frame(data))) == (True, data)
+        if chance.random() < 0.1:
+            ws.forget()
+
+
+@pytest.mark.usefixtures("library")
+def test_long_messages_are_small_by_either_library() -> None:
+    """Between short ones, the second of which finds itself in the window."""
+    ws = deflating()
+    short = words(300)
+    items = [{"id": number, "price": number * 77 % 1009} for number in range(2000)]
+    long = json.dumps(items).encode() + short
+    frames = [len(joined(ws.binary_frame(data))) for data in (short, long, short)]
+    alone = zlib.compressobj(6, zlib.DEFLATED, -12, 5)
+    by_zlib = len(alone.compress(long) + alone.flush(zlib.Z_SYNC_FLUSH))
+    assert frames[1] < by_zlib * 1.15
+    assert frames[2] < frames[0] / 3
+
+
+@pytest.mark.usefixtures("library")
+def test_the_window_goes_from_one_long_message_to_the_next() -> None:
+    ws = deflating()
+    noise, text = random.Random(1).randbytes(3000), words(2000)
+    first, second = (
+        len(joined(ws.binary_frame(data))) for data in (text + noise, noise + text)
+    )
+    assert second < first / 3
 
 
 def test_the_window_saves_what_was_said_before() -> None:
@@ -295,6 +364,25 @@ def test_forgetting_the_compressor_loses_nothing() -> None:
             data = words(size, size)
             assert inflate(joined(ws.binary_frame(data))) == (True, data)
         ws.forget()
+
+
+def test_a_long_message_keeps_its_end_alone(library: str) -> None:
+    """In place of a compressor: 4 KiB, and nothing of it once it is forgotten."""
+    ws = deflating()
+    data = words(100_000)
+    ws.binary_frame(data)  # the first of all imports isal
+    ws.forget()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        ws.binary_frame(data[:300])
+        ws.binary_frame(data)
+        kept = tracemalloc.get_traced_memory()[0] - before
+        assert kept < 5_000 if library == "isal" else 20_000 < kept < 60_000
+        ws.forget()
+        assert tracemalloc.get_traced_memory()[0] - before < 500
+    finally:
+        tracemalloc.stop()
 
 
 def test_contexts_are_made_when_they_are_needed_and_dropped() -> None:
