@@ -28,7 +28,7 @@ NEEDS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["pr
 	print(*p["dependencies"], *p["optional-dependencies"][sys.argv[1]], sep="\n")
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn fuzz leaks \
-	lint types bench gate load profile compare docs docs-serve docs-parts vendor \
+	lint types bench gate load slowloris profile compare docs docs-serve docs-parts vendor \
 	wheel wheel-cross clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
@@ -73,6 +73,9 @@ gate: $(VENV)/tools
 # Users of locust's on the example application, beside uvicorn; build/load/report.html.
 load: $(VENV)/tools $(VENV)/installed .venv-load/ready
 	$(PY) -m bench.load --locust $(CURDIR)/.venv-load/bin/locust $(OPTIONS)
+# Requests a second while 5,000 heads trickle in; needs wrk and two cores.
+slowloris: $(VENV)/tools $(VENV)/installed
+	$(PY) -m bench.slow $(OPTIONS)
 # A flame graph and shares of CPU time; needs perf, wrk and two cores.
 profile: $(VENV)/tools $(VENV)/installed
 	$(PY) -m bench.profile $(OPTIONS)

@@ -228,6 +228,8 @@ class Config:
         limit_chunk_extensions: int = 16 * 1024,
         limit_connections: int | None = None,
         disable_extensions: list[str] | str | None = None,
+        timeout_drain_notice: float = 1,
+        warn_blocked_loop: float | None = None,
     ) -> None:
         self.app = app
         self.host = host
@@ -289,6 +291,8 @@ class Config:
         self.limit_chunk_extensions = limit_chunk_extensions
         self.limit_connections = limit_connections
         self.disable_extensions: list[str] = check_names(_as_list(disable_extensions))
+        self.timeout_drain_notice = timeout_drain_notice
+        self.warn_blocked_loop = warn_blocked_loop
 
         # What `load` finds out.
         self.loaded: bool = False

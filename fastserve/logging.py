@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from copy import copy
 from types import FunctionType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import click
 
@@ -74,7 +74,7 @@ class ColourizedFormatter(logging.Formatter):
     ) -> None:
         super().__init__(fmt=fmt, datefmt=datefmt, style=style)
         if use_colors is None:
-            use_colors = sys.stdout.isatty()
+            use_colors = _is_terminal(sys.stdout)
         self.use_colors = use_colors
 
     def should_use_colors(self) -> bool:
@@ -108,11 +108,16 @@ class ColourizedFormatter(logging.Formatter):
         return escape_controls(super().formatException(ei))
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is one; a program without a console has None for a stream."""
+    return stream is not None and stream.isatty()
+
+
 class DefaultFormatter(ColourizedFormatter):
     """The formatter of the server's log, which goes to stderr."""
 
     def should_use_colors(self) -> bool:
-        return sys.stderr.isatty()
+        return _is_terminal(sys.stderr)
 
 
 class AccessFormatter(ColourizedFormatter):

@@ -173,6 +173,7 @@ def main(ctx: click.Context, /, app: str, check_config: bool, **options: Any) ->
 
     Each option may come from a variable FASTSERVE_<NAME>, or else UVICORN_<NAME>, too.
     """
+    _open_standard_streams()
     settings, passed_over = ctx.meta.get(_FILE, (None, ()))
     given = sources(ctx, settings)
     ctx.meta[_NOTICES] = list(notices(ctx, given, settings, passed_over))
@@ -189,6 +190,21 @@ def main(ctx: click.Context, /, app: str, check_config: bool, **options: Any) ->
     if options["log_config"] is None:
         options["log_config"] = LOGGING_CONFIG
     run(app, **options)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where stdin, stdout or stderr is closed.
+
+    Else a client's connection got its number, and what a library prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free: this one. Children have it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, closefd=False))
 
 
 def run(
@@ -256,6 +272,8 @@ def run(
     limit_chunk_extensions: int = 16 * 1024,
     limit_connections: int | None = None,
     disable_extensions: list[str] | str | None = None,
+    timeout_drain_notice: float = 1,
+    warn_blocked_loop: float | None = None,
     app_dir: str | None = None,
 ) -> None:
     """Serve `app` until a signal ends the server; the parameters are Config's.

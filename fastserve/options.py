@@ -182,6 +182,12 @@ GROUPS: dict[str, list[click.Option]] = {
             "[default: only log where it is held up]",
             type=click.FloatRange(min=0, min_open=True),
         ),
+        _option(
+            "--warn-blocked-loop",
+            "Log where the event loop is held up when it has not run for this many "
+            "seconds. [default: only of workers, after --timeout-worker-healthcheck]",
+            type=click.FloatRange(min=0, min_open=True),
+        ),
         _option("--reload", "Start again when a file of the application changes."),
         _option(
             "--reload-dir",
@@ -377,6 +383,12 @@ GROUPS: dict[str, list[click.Option]] = {
             "Cancel the requests that still run this many seconds after the signal "
             "to stop. [default: wait for them]",
             type=_COUNT,
+        ),
+        _option(
+            "--timeout-drain-notice",
+            "Tell answers of type text/event-stream this many seconds after the "
+            "signal to stop that their client has left; 0: never.",
+            type=_SECONDS,
         ),
     ],
     "TLS": [

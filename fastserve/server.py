@@ -27,6 +27,7 @@ import click
 
 from fastserve.accepting import Listener, are_running_out, raise_descriptor_limit
 from fastserve.config import STARTUP_FAILURE, Config, log_running
+from fastserve.loop_watch import watched
 from fastserve.sockets import SocketFile, bind_unix_socket, inherited_socket
 from fastserve.tls import read_again
 
@@ -45,6 +46,10 @@ TICK = 0.1
 _SETTLE = 0.01
 # Seconds in which a worker that ends while others serve on answers late requests.
 GRACE = 1.0
+# Seconds between an http.disconnect at the end, and the task's cancellation.
+_LAST_WORDS = 1.0
+# Seconds until event streams are looked for again, which may begin during shutdown.
+_NEXT_NOTICE = 1.0
 
 logger: logging.Logger = logging.getLogger("uvicorn.error")
 
@@ -135,12 +140,11 @@ class Server:
 
         keep_heap()
         raise_descriptor_limit()
-        loop_factory = self.config.get_loop_factory()
-        if loop_factory is None:
-            asyncio.run(self.serve(sockets=sockets))
-        else:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+            try:
                 runner.run(self.serve(sockets=sockets))
+            finally:
+                self._leave_the_stubborn()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on the running loop, until told to end.
@@ -161,11 +165,12 @@ class Server:
         _log_process("Started", process_id)
         try:
             await self.startup(sockets=sockets)
-            if not self.should_exit:
-                await self.main_loop()
-            if self.started:
-                await self.shutdown(sockets=sockets)
-                _log_process("Finished", process_id)
+            with watched(config.warn_blocked_loop):
+                if not self.should_exit:
+                    await self.main_loop()
+                if self.started:
+                    await self.shutdown(sockets=sockets)
+                    _log_process("Finished", process_id)
         except BaseException:
             self._abandon(sockets)
             raise
@@ -353,6 +358,7 @@ class Server:
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._settle()
+        notice = asyncio.create_task(self._notify_streams())
         try:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 if self.retiring:  # a handshake may be under way, which nobody counts
@@ -360,6 +366,8 @@ class Server:
                 await self._wait_tasks_to_complete()
         except TimeoutError:
             await self._end_what_runs()
+        finally:
+            notice.cancel()
         if not self.force_exit:
             await self._unless_forced(self.lifespan.shutdown())
         self._abort_connections()
@@ -368,8 +376,25 @@ class Server:
         await self._settle()
         self._close_shared()
 
+    async def _notify_streams(self) -> None:
+        """Have the applications end their event streams, which do not by themselves."""
+        if not self.config.timeout_drain_notice:
+            return
+        await asyncio.sleep(self.config.timeout_drain_notice)
+        while True:
+            self._say_disconnect(only_streams=True)
+            await asyncio.sleep(_NEXT_NOTICE)
+
+    def _say_disconnect(self, only_streams: bool) -> None:
+        for connection in list(self.server_state.connections):
+            say = getattr(connection, "say_disconnect", None)
+            if say is not None:  # not one of another's class, nor a WebSocket
+                say(only_streams)
+
     async def _end_what_runs(self) -> None:
         state = self.server_state
+        self._say_disconnect(only_streams=False)
+        await self._settle(_LAST_WORDS)
         if state.connections or state.tasks:
             logger.error(
                 "Cancel %s running task(s), timeout graceful shutdown exceeded",
@@ -378,9 +403,9 @@ class Server:
             self._cancel_tasks("Task cancelled, timeout graceful shutdown exceeded")
             await self._settle()
 
-    async def _settle(self) -> None:
-        """Give what has just been told to end a tenth of a second to do so."""
-        state, deadline = self.server_state, time.monotonic() + TICK
+    async def _settle(self, seconds: float = TICK) -> None:
+        """Give what has just been told to end so many seconds to do so."""
+        state, deadline = self.server_state, time.monotonic() + seconds
         await asyncio.sleep(0)
         while (state.connections or state.tasks) and time.monotonic() < deadline:
             await asyncio.sleep(_SETTLE)
@@ -415,6 +440,12 @@ class Server:
     def _cancel_tasks(self, message: str) -> None:
         for task in list(self.server_state.tasks):
             task.cancel(msg=message)
+
+    def _leave_the_stubborn(self) -> None:
+        """The loop ends now, and does not wait for tasks that swallow a cancel."""
+        for task in self.server_state.tasks:
+            if task.cancelling() and not task.done():
+                asyncio._unregister_task(task)
 
     def _close_listeners(self, sockets: list[socket.socket] | None) -> None:
         for server in getattr(self, "servers", ()):

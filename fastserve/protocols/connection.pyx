@@ -23,6 +23,7 @@ from fastserve.protocols.deadlines cimport (
 from fastserve.protocols.exchange cimport Exchange
 from fastserve.protocols.http_exchange cimport new_http_exchange
 from fastserve.protocols.http1 cimport BODY, COMPLETE, FAILED, START
+from fastserve.protocols.http1_writer cimport is_event_stream
 from fastserve.protocols.output cimport Output, reset
 from fastserve.protocols.handover import hand_over, is_handshake
 from fastserve.protocols.refusals import refusal, report, service_unavailable
@@ -153,6 +154,16 @@ cdef class Connection(DeadlineChannel):
                 self._close_idle()
             elif not self._lingering and not self._closing:
                 self._wait_idle()
+
+    def say_disconnect(self, bint only_streams):
+        """Server.shutdown(): receive() gives http.disconnect, and send() goes on.
+
+        With only_streams, where the answer is an event stream: it never ends by itself.
+        """
+        cdef HttpExchange exchange = self._exchange
+        if exchange is not None and (
+                not only_streams or is_event_stream(exchange.head)):
+            exchange.peer_finished()
 
     def idle_until(self):
         """The tick at which it would be closed; 0: it is not kept for a request."""
@@ -473,6 +484,8 @@ cdef class Connection(DeadlineChannel):
 
     cdef int body(self, object data, bint more) except -1:
         cdef object piece = self._writer.body(self._head, data, more)
+        if more and self._head is not None and self._exchange is not None:
+            self._exchange.head = self._head
         self._head = None
         if piece is not None:
             self._sent = True
@@ -495,6 +508,8 @@ cdef class Connection(DeadlineChannel):
         if self._head is not None:
             self._sent = True
             self._output.write(self._head)
+            if self._exchange is not None:
+                self._exchange.head = self._head
             self._head = None
         return 0
 

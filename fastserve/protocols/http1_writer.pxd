@@ -3,6 +3,9 @@
 from libc.stdint cimport int64_t
 
 
+cdef bint is_event_stream(bytes head) except -1
+
+
 cdef class ResponseWriter:
     # The connection's.
     cdef public bint close_is_said  # the default lines have a Connection: close

@@ -126,6 +126,15 @@ cdef int _check_written(Py_ssize_t written) except -1:
     return 0
 
 
+cdef bint is_event_stream(bytes head) except -1:
+    """Whether a head that was written says text/event-stream; head may be None."""
+    cdef bytes value
+    if head is None:
+        return False
+    value = head.partition(b"\r\ncontent-type:")[2].partition(b"\r\n")[0]
+    return value.partition(b";")[0].strip().lower() == b"text/event-stream"
+
+
 @cython.final
 cdef class ResponseWriter:
     """Writes the answers of one connection: start() once, then body() until the end.

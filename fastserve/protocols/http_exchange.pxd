@@ -20,6 +20,7 @@ cdef class HttpExchange(Exchange):
     cdef bint _head_waits           # the head is held back for the first body
     cdef bint _wants_trailers       # the application sends trailers
     cdef bint _body_sent            # all but the trailers was sent
+    cdef bytes head                 #: as sent, of an answer with more to come; or None
 
     cdef bint is_awaited(self) noexcept
     cdef int feed(self, bytes data) except -1

@@ -22,10 +22,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from fastserve._subprocess import describe_exit, get_subprocess
+from fastserve._subprocess import ORPHAN_GRACE, describe_exit, get_subprocess
 from fastserve.config import Config
+from fastserve.loop_watch import AwakeTime, LoopWatch
 from fastserve.server import Server
-from fastserve.supervisors._loopwatch import AwakeTime, LoopWatch
 
 logger: logging.Logger = logging.getLogger("uvicorn.error")
 
@@ -71,6 +71,7 @@ class Process:
         self.killed_for: str | None = None  # why the parent killed it
         self._owes_answer = False
         self._silence = AwakeTime()
+        self._ending: AwakeTime | None = None  # since it was told to end
         self._prepare()
 
     def _prepare(self) -> None:
@@ -78,12 +79,19 @@ class Process:
         self._server: Server | None = None
         self._asking = threading.Lock()
         self._telling = threading.Lock()
-        self._watch = LoopWatch(
-            min(
-                self.config.timeout_worker_healthcheck,
-                self.config.timeout_worker_stuck or float("inf"),
-            )
+        self._watch = LoopWatch(self._patience_with_loop())
+
+    def _patience_with_loop(self) -> float:
+        """Seconds until its stack is logged, unless --warn-blocked-loop sees to it."""
+        config = self.config
+        patience: float = min(
+            config.timeout_worker_healthcheck,
+            config.timeout_worker_stuck or float("inf"),
         )
+        own = config.warn_blocked_loop
+        if own is None or own > (config.timeout_worker_stuck or float("inf")):
+            return patience
+        return float("inf")
 
     def __getstate__(self) -> dict[str, Any]:
         # The parent's end stays with the parent alone, and what cannot be pickled.
@@ -221,10 +229,25 @@ class Process:
         limit = self.config.timeout_worker_stuck
         if limit is not None and self.stuck_for > limit:
             return f"its event loop has not run for {limit:g} seconds"
+        return self._fault_at_its_end()
+
+    def _fault_at_its_end(self) -> str | None:
+        """Where requests may not take for ever, nothing else that hangs may either."""
+        limit = self.config.timeout_graceful_shutdown
+        if self._ending is None or limit is None:
+            return None
+        patience = limit + ORPHAN_GRACE
+        if self._ending.look() > patience:
+            return f"it has not ended for {patience:g} seconds"
         return None
+
+    def _note_told(self) -> None:
+        if self._ending is None:
+            self._ending = AwakeTime()
 
     def retire(self) -> None:
         """End it, while others serve on: what it has accepted is answered first."""
+        self._note_told()
         try:
             with self._asking:
                 self.parent_conn.send(_RETIRE)
@@ -235,6 +258,7 @@ class Process:
 
     def terminate(self) -> None:
         """End it, gracefully; nothing happens if it has ended."""
+        self._note_told()
         if self.process.exitcode is None and self.pid is not None:
             os.kill(self.pid, signal.SIGTERM)
             logger.info("Terminated child process [%d]", self.pid)

@@ -313,8 +313,10 @@ def test_shutdown_while_a_stream_is_open(name: str, tmp_path: Path) -> None:
         # Quart and Django stream in tasks of their own. Whether these come to their
         # end before the process does is the interpreter's: on 3.13 they do.
         assert "stream ended" in served.journal or name in ("quart", "django")
-        log = "\n".join(served.process.log_lines())
-        assert "Cancel 1 running task(s), timeout graceful shutdown exceeded" in log
+        # Some end when they hear of it, the others when they are cancelled for it.
+        assert (
+            served.process.log_lines()[-1] == "INFO:     Finished server process [PID]"
+        )
         if served.framework.lifespan:  # a stream's end may take until after it
             assert "shutdown" in served.journal
         client.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-# `_process` and the others, and `_deploy`, in every import mode of pytest.
-sys.path[:0] = [str(HERE), str(HERE.parent / "server")]
+# `_process`, `_deploy`, `harness` and the others, in every import mode of pytest.
+sys.path[:0] = [str(HERE), str(HERE.parent / "server"), str(HERE.parent)]
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import selectors
+import subprocess
 import sys
 import threading
 import time
@@ -70,6 +72,28 @@ def requests_in(seconds: float, server: ServerProcess) -> int:
             assert client.exchange(REQUEST).status == 200
             served += 1
     return served
+
+
+def test_the_attack_that_is_measured() -> None:
+    """`make slowloris` has it go on for a minute."""
+    with serve("_apps:hello", "--timeout-request-header", "1") as server:
+        command = [sys.executable, "-m", "bench.slow.peers", str(server.port), "50"]
+        attack = subprocess.Popen(
+            command,
+            cwd=Path(__file__).resolve().parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert attack.stdout.readline() == "ready\n"
+            server.wait_for_log(r"\(--timeout-request-header\)")
+            assert server.get("/").text == "hello"
+            answers = json.loads(attack.communicate(timeout=60)[0])
+        finally:
+            attack.kill()
+        assert answers["408"] > 0
+        assert "cut" not in answers
 
 
 @pytest.mark.usefixtures("descriptors")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import resource
 import sys
 import time
 from typing import Any
@@ -240,6 +239,8 @@ async def descriptors(scope, receive, send):
 
     Each time it sends how many the process may have.
     """
+    import resource  # not on Windows, where the others are used too
+
     http_only(scope)
     await send({"type": "http.response.start", "status": 200})
     held, more = [], True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _drain_app import LIMIT, NOTICE
+
 from fastserve.workers import FastserveWorker
 
 
@@ -14,3 +16,21 @@ class WithSettings(FastserveWorker):
         "headers": [("x-from", "settings")],
         "timeout_keep_alive": 1,
     }
+
+
+class Drains(FastserveWorker):
+    """Event streams are told soon."""
+
+    CONFIG_KWARGS = {"timeout_drain_notice": NOTICE}
+
+
+class DrainsSoon(FastserveWorker):
+    """All are told soon."""
+
+    CONFIG_KWARGS = {"timeout_graceful_shutdown": LIMIT}
+
+
+class Watched(FastserveWorker):
+    """Says what holds its loop up."""
+
+    CONFIG_KWARGS = {"warn_blocked_loop": 0.5}

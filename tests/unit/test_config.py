@@ -45,6 +45,8 @@ OF_ITS_OWN = [
     "limit_chunk_extensions",
     "limit_connections",
     "disable_extensions",
+    "timeout_drain_notice",
+    "warn_blocked_loop",
 ]
 # What a parameter becomes where that is not what was given.
 BECOMES: dict[str, object] = {

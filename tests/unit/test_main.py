@@ -69,6 +69,8 @@ def test_defaults_are_those_of_run(calls: list[Any]) -> None:
         (["--workers", "4"], "workers", 4),
         (["--timeout-worker-healthcheck", "9"], "timeout_worker_healthcheck", 9),
         (["--timeout-worker-stuck", "1.5"], "timeout_worker_stuck", 1.5),
+        (["--timeout-drain-notice", "0.5"], "timeout_drain_notice", 0.5),
+        (["--warn-blocked-loop", "0.5"], "warn_blocked_loop", 0.5),
         (["--env-file", "/"], "env_file", "/"),
         (["--log-config", "/"], "log_config", "/"),
         (["--no-proxy-headers"], "proxy_headers", False),

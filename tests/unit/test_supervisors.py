@@ -16,17 +16,16 @@ from typing import Any
 
 import pytest
 
-from fastserve import Config, Server
+from fastserve import Config, Server, loop_watch
 from fastserve._subprocess import describe_exit, subprocess_started
+from fastserve.loop_watch import AwakeTime, LoopWatch, watched
 from fastserve.supervisors import (
     ChangeReload,
     Multiprocess,
-    _loopwatch,
     multiprocess,
     process,
 )
 from fastserve.supervisors._bell import Bell
-from fastserve.supervisors._loopwatch import AwakeTime, LoopWatch
 from fastserve.supervisors.basereload import BaseReload, _display_path
 from fastserve.supervisors.process import Process
 from fastserve.supervisors.statreload import StatReload
@@ -121,7 +120,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(_loopwatch, "time", made)
+    monkeypatch.setattr(loop_watch, "time", made)
     return made
 
 
@@ -151,6 +150,22 @@ def test_a_stuck_worker_is_a_fault_only_where_asked_for() -> None:
         made = Process(config(timeout_worker_stuck=limit), [])
         made.stuck_for = 3.0
         assert (made._fault() or "None").startswith(str(fault))
+        made.close()
+
+
+def test_a_worker_that_does_not_end_is_a_fault_only_with_a_limit(clock: Clock) -> None:
+    for limit, fault in ((None, None), (2, "it has not ended for 32 seconds")):
+        made = Process(config(timeout_graceful_shutdown=limit), [])
+        made.was_ready = True
+        made.silent_for = lambda: 0.0
+        for told in (False, True):
+            if told:
+                made.terminate()
+            for _ in range(32):
+                clock.now += 1
+                assert made._fault() is None
+        clock.now += 1
+        assert made._fault() == fault
         made.close()
 
 
@@ -248,6 +263,53 @@ def test_a_loop_that_is_held_up_is_reported_once(
     assert runs_again.startswith(
         f"The event loop of process [{os.getpid()}] runs again"
     )
+
+
+@pytest.mark.parametrize(("patience", "threads"), [(None, 0), (60.0, 1)])
+def test_there_is_a_thread_only_where_somebody_watches(
+    patience: float | None, threads: int
+) -> None:
+    async def main() -> int:
+        with watched(patience):
+            return [thread.name for thread in threading.enumerate()].count("loop-watch")
+
+    assert asyncio.run(main()) == threads
+
+
+class BusyLoop:
+    """A loop that runs what it was given only when the test says so."""
+
+    def __init__(self) -> None:
+        self.call_soon_threadsafe = lambda beat: setattr(self, "beat", beat)
+
+
+def test_a_loop_that_is_held_up_again_and_again_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    watch, loop = LoopWatch(1.0), BusyLoop()
+    for _ in range(8):  # of 3 s each
+        for _ in range(3):
+            watch.look(loop)
+            clock.now += 1
+        loop.beat()
+    stacks = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    ends = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(stacks) == len(ends) == 3
+    assert ["times more" in text for text in stacks] == [False, True, True]
+    assert "It was so 2 times more since the last such line." in stacks[1]
+
+
+def test_a_worker_with_a_watch_of_its_own_is_not_watched_twice() -> None:
+    for settings, patience in (
+        ({}, 5),
+        ({"timeout_worker_stuck": 2}, 2),
+        ({"warn_blocked_loop": 1}, float("inf")),
+        ({"warn_blocked_loop": 1, "timeout_worker_stuck": 2}, float("inf")),
+        ({"warn_blocked_loop": 9, "timeout_worker_stuck": 2}, 2),  # else no stack
+    ):
+        made = Process(config(**settings), [])
+        assert made._watch.patience == patience
+        made.close()
 
 
 def test_a_closed_loop_is_not_late() -> None:
