@@ -1,6 +1,6 @@
-"""Measures wrk's rate alone, beside the attack, and alone again.
+"""Measures wrk's rate at a server that is attacked, and at one that is not, by turns.
 
-The server has one core; wrk and the attack share the other.
+The servers have one core; wrk and the attack share the other.
 """
 
 import argparse
@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from bench.compare.rounds import Settings
 from bench.profile.cli import BIN, LOAD_CORE, OFFERED, SERVER, SERVER_CORE
 
 FEWEST = 0.9  # of the usual rate
+SLICE = 4  # seconds
 
 
 def parser():
@@ -33,45 +35,73 @@ def parser():
     return result
 
 
-@contextlib.contextmanager
-def attacked(port, count):
-    """The attack goes on in the block; its answers are in the dict after it."""
-    argv = [sys.executable, "-m", "bench.slow.peers", str(port), str(count)]
-    process = subprocess.Popen(
-        pinned(LOAD_CORE, argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    answers = {}
-    try:
-        if process.stdout.readline() != "ready\n":
+class Attack:
+    """The process of the attack; it stands still but for `with attack.going_on()`."""
+
+    def __init__(self, port, count):
+        argv = [sys.executable, "-m", "bench.slow.peers", str(port), str(count)]
+        self._process = subprocess.Popen(
+            pinned(LOAD_CORE, argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextlib.contextmanager
+    def going_on(self):
+        """The bytes trickle in."""
+        self._process.send_signal(signal.SIGCONT)
+        yield
+        self._process.send_signal(signal.SIGSTOP)
+
+    def begin(self):
+        """Wait until all are connected, and stop."""
+        if self._process.stdout.readline() != "ready\n":
             raise RuntimeError("the attack did not begin; what it said is above")
-        yield answers
-        answers.update(json.loads(process.communicate(timeout=60)[0]))
-    finally:
-        process.kill()
-        process.wait()
+        self._process.send_signal(signal.SIGSTOP)
+
+    def end(self):
+        """How often it was answered, by status."""
+        self._process.send_signal(signal.SIGCONT)
+        return json.loads(self._process.communicate(timeout=60)[0])
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
 
 
 def measure(connections, seconds):
-    """Requests a second (before, meanwhile, after), and what the attack got."""
+    """Requests a second of both servers, one attacked, and what the attack got.
+
+    Slices of each take turns, for the machine is not as fast at all times.
+    """
     workload = OFFERED["plaintext"]
     settings = Settings(BIN, 1, seconds, (SERVER_CORE,), LOAD_CORE, None)
 
-    def rate(port, length):
-        return wrk(workload, port, length, LOAD_CORE)["requests"] / length
+    def requests(served, length=SLICE):
+        return wrk(workload, served.port, length, LOAD_CORE)["requests"]
 
-    with serving(SERVER, workload, settings) as served:
-        check(workload, served.port)
-        rate(served.port, WARM_UP)
-        alone = max(seconds // 4, 1)
-        before = rate(served.port, alone)
-        with attacked(served.port, connections) as answers:
-            meanwhile = rate(served.port, seconds)
-        after = rate(served.port, alone)
-        served.must_live()
-        return (before, meanwhile, after), answers
+    with (
+        serving(SERVER, workload, settings) as attacked,
+        serving(SERVER, workload, settings) as alone,
+    ):
+        for served in (attacked, alone):
+            check(workload, served.port)
+            requests(served, WARM_UP)
+        attack = Attack(attacked.port, connections)
+        try:
+            attack.begin()
+            usual = meanwhile = 0
+            for _ in range(seconds // SLICE):
+                usual += requests(alone)
+                with attack.going_on():
+                    meanwhile += requests(attacked)
+            answers = attack.end()
+        finally:
+            attack.kill()
+        attacked.must_live()
+        timed = seconds // SLICE * SLICE
+        return usual / timed, meanwhile / timed, answers
 
 
 def main(arguments=None):
@@ -80,11 +110,9 @@ def main(arguments=None):
     if not shutil.which("wrk") or not {0, 1} <= os.sched_getaffinity(0):
         print("wrk (Debian: wrk) and cores 0 and 1 are needed", file=sys.stderr)
         return 2
-    rates, answers = measure(options.connections, options.seconds)
-    before, meanwhile, after = rates
-    share = 2 * meanwhile / (before + after)
+    usual, meanwhile, answers = measure(options.connections, options.seconds)
+    share = meanwhile / usual
     print(f"{options.connections:,} heads that trickle in, {options.seconds} s:")
-    print(f"requests a second before, meanwhile, after: {before:,.0f}", end="")
-    print(f", {meanwhile:,.0f}, {after:,.0f}: {share:.1%} of the usual rate")
+    print(f"{meanwhile:,.0f} requests a second, {share:.1%} of the usual {usual:,.0f}")
     print(f"the attack was answered: {answers}")
     return 0 if share > FEWEST else 1

@@ -63,11 +63,12 @@ def main():
     print("ready", flush=True)
     end = selectors.DefaultSelector()
     end.register(sys.stdin, selectors.EVENT_READ)
-    begun, step = time.monotonic(), 0
-    while not end.select(timeout=max(0, begun + step / STEPS - time.monotonic())):
-        peers.send(step % STEPS)
+    due, step = time.monotonic(), 0
+    while not end.select(timeout=max(0.0, due - time.monotonic())):
+        peers.send(step)
         peers.look()
-        step += 1
+        step = (step + 1) % STEPS
+        due = max(due + 1 / STEPS, time.monotonic())  # nothing is made up for
     peers.look(reconnect=False)
     print(json.dumps(peers.answers))
 
