@@ -28,6 +28,7 @@ cdef extern from "llhttp.h":
         llhttp_data_cb on_body
         llhttp_cb on_url_complete
         llhttp_cb on_chunk_extension_name_complete
+        llhttp_cb on_chunk_extension_value_complete
         llhttp_cb on_header_value_complete
         llhttp_cb on_headers_complete
         llhttp_cb on_message_complete

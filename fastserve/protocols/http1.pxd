@@ -72,6 +72,8 @@ cdef class RequestParser:
     cdef uint32_t _head_size
     cdef uint32_t _fields
     cdef uint32_t _extension_size
+    cdef uint32_t _extension_part   # bytes of its name, or of its value, so far
+    cdef bint _quoted               # the value begins with a quote
     cdef uint64_t _body_size
 
     cdef int set_limits(
@@ -111,3 +113,6 @@ cdef class RequestParser:
     cdef int _check_head(self) except -1
     cdef int _on_body(self, const char *at, size_t size) except -1
     cdef int _on_extension(self, size_t size) except -1
+    cdef int _on_extension_name(self) except -1
+    cdef int _on_extension_value(self, const char *at, size_t size) except -1
+    cdef int _on_extension_part(self) except -1

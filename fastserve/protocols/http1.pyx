@@ -25,7 +25,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from fastserve.protocols cimport _c
 
@@ -114,7 +114,15 @@ cdef int cb_on_extension(_c.llhttp_t *p, const char *at, size_t size) except -1:
 
 
 cdef int cb_on_extension_name(_c.llhttp_t *p) except -1:
-    return (<RequestParser>p.data)._on_extension(1)
+    return (<RequestParser>p.data)._on_extension_name()
+
+
+cdef int cb_on_value(_c.llhttp_t *p, const char *at, size_t size) except -1:
+    return (<RequestParser>p.data)._on_extension_value(at, size)
+
+
+cdef int cb_on_extension_value(_c.llhttp_t *p) except -1:
+    return (<RequestParser>p.data)._on_extension_part()
 
 
 cdef int cb_on_message(_c.llhttp_t *p) except -1:
@@ -133,8 +141,9 @@ SETTINGS.on_header_value_complete = cb_on_field
 SETTINGS.on_headers_complete = cb_on_head
 SETTINGS.on_body = cb_on_body
 SETTINGS.on_chunk_extension_name = cb_on_extension
-SETTINGS.on_chunk_extension_value = cb_on_extension
+SETTINGS.on_chunk_extension_value = cb_on_value
 SETTINGS.on_chunk_extension_name_complete = cb_on_extension_name
+SETTINGS.on_chunk_extension_value_complete = cb_on_extension_value
 SETTINGS.on_message_complete = cb_on_message
 
 
@@ -243,6 +252,7 @@ cdef class RequestParser:
         self._fields = 0
         self._body_size = 0
         self._extension_size = 0
+        self._extension_part = 0
         return 0
 
     cdef bint is_silent(self) noexcept:
@@ -660,9 +670,33 @@ cdef class RequestParser:
             self._body = [self._body, chunk]
         return 0
 
+    # RFC 9112 7.1.1: a name is a token, and so is a value, or it is quoted. llhttp takes
+    # both empty, and a quote in the middle of a value.
+
     cdef int _on_extension(self, size_t size) except -1:
-        # A name, which may be empty, counts one more, however many reads it takes.
+        self._extension_part += size
         self._extension_size += size
         if self._extension_size > self._limit_extensions:
             return self._refuse(400, "the chunk extensions are too large", EXTENSIONS)
+        return 0
+
+    cdef int _on_extension_name(self) except -1:
+        # A name counts one more, however many reads it takes.
+        if self._on_extension_part() != 0 or self._on_extension(1) != 0:
+            return STOP
+        self._extension_part = 0
+        return 0
+
+    cdef int _on_extension_value(self, const char *at, size_t size) except -1:
+        if self._extension_part == 0:
+            self._quoted = size > 0 and at[0] == c'"'
+        if not self._quoted and memchr(at, c'"', size) != NULL:
+            return self._refuse(400, "a chunk extension's value is no token")
+        return self._on_extension(size)
+
+    cdef int _on_extension_part(self) except -1:
+        """The end of a name or of a value."""
+        if self._extension_part == 0:
+            return self._refuse(400, "a chunk extension has an empty part")
+        self._extension_part = 0
         return 0

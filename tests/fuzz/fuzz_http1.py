@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from _input import Input, reads
 from _messages import ACCEPTED, BODY, FAILED, End, Message, read
-from harness.corpus import whole_requests
+from harness.cases import whole_requests
 from harness.oracles import read_by_h11
 
 from fastserve.protocols.http1 import RequestParser

@@ -204,6 +204,20 @@ def test_half_read_body_is_dropped(site: Site) -> None:
     assert client.exchange(b"x" * 199_999 + REQUEST).status == 200
 
 
+def test_request_hidden_in_an_unread_body_is_not_served(site: Site) -> None:
+    """The answer comes before the body; the body stays a body."""
+    site.app = recorder = Recorder(replies())
+    client = site.connect()
+    hidden = request(target="/hidden")
+    client.send(
+        b"POST /first HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(hidden)
+    )
+    assert client.answer().status == 200
+    client.send(hidden)
+    assert client.exchange(REQUEST).status == 200
+    assert recorder.paths == ["/first", "/"]
+
+
 def test_error_in_the_body_after_the_answer_began_cuts_it(site: Site) -> None:
     received = []
 

@@ -1,20 +1,18 @@
-"""A message means the same however its bytes are cut into reads.
+"""A good message means the same however its bytes are cut into reads.
 
 Each message goes to a server three ways: cut in two at every place, one byte at a
 time, and behind another request in one write. Answer, scope and body are those of the
-message in one piece.
+message in one piece. test_cases.py does so with bad ones, without sockets.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 
 import pytest
 from harness.apps import Receive, Scope, Send, read_body, respond
 from harness.client import REQUEST, Answer, Client, request
-from harness.corpus import whole_requests
 from harness.fixtures import Site
 
 GOOD = {
@@ -32,30 +30,6 @@ GOOD = {
     "token": b"M-SEARCH_1 / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
     "empty lines": b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
 }
-
-BAD = {
-    "no host": b"GET / HTTP/1.1\r\nX-A: b\r\n\r\n",
-    "two hosts": b"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
-    "bad host": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
-    "version": b"GET / HTTP/2.0\r\nHost: h\r\n\r\n",
-    "target": b"GET /\xc3\xa9 HTTP/1.1\r\nHost: h\r\n\r\n",
-    "connect": b"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n",
-    "colon": b"GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
-    "fold": b"GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n z\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: h\r\n"
-    b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
-    "both": b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "coding": b"POST / HTTP/1.1\r\nHost: h\r\n"
-    b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    "chunk size": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"5x\r\nhello\r\n0\r\n\r\n",
-    "chunk end": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"5\r\nhelloX\r\n0\r\n\r\n",
-    "trailer": b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"5\r\nhello\r\n0\r\nX : y\r\n\r\n",
-}
-
 
 @dataclass
 class Summary:
@@ -138,50 +112,6 @@ def test_good_message_behind_another(site: Site, data: bytes) -> None:
     client.send(request("POST", "/before", body=b"before") + data)
     assert client.answer().body == b"before"
     assert app.summary(client) == expected
-
-
-@pytest.mark.parametrize("cut", [two_way_cuts, single_bytes])
-@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_bad_message(site: Site, data: bytes, cut) -> None:
-    site.app = Collector()
-    for client in send_in_parts(site, cut(data)):
-        client.refused()
-        client.close()
-
-
-def test_every_doubtful_message_one_byte_at_a_time(site: Site) -> None:
-    site.app = Collector()
-    cases = whole_requests()
-    parts = [single_bytes(data)[0] for data in cases]
-    for data, client in zip(cases, send_in_parts(site, parts), strict=True):
-        assert client.answer().status == 400, data
-        client.close()
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_every_doubtful_message_cut_somewhere(site: Site, seed: int) -> None:
-    chance = random.Random(seed)
-    site.app = Collector()
-    cases = whole_requests()
-    places = [sorted(chance.sample(range(1, len(data)), 2)) for data in cases]
-    parts = [
-        [data[:one], data[one:two], data[two:]]
-        for data, (one, two) in zip(cases, places, strict=True)
-    ]
-    for data, cut, client in zip(
-        cases, places, send_in_parts(site, parts), strict=True
-    ):
-        assert client.answer().status == 400, (data, cut)
-        client.close()
-
-
-@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
-def test_bad_message_behind_another(site: Site, data: bytes) -> None:
-    site.app = Collector()
-    client = site.connect()
-    client.send(request("POST", "/before", body=b"before") + data)
-    assert client.answer().body == b"before"
-    client.refused()
 
 
 def test_pipelined_requests_cut_in_two_everywhere(site: Site) -> None:
