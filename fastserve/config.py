@@ -226,6 +226,7 @@ class Config:
         limit_header_count: int = 256,
         limit_request_body: int | None = None,
         limit_chunk_extensions: int = 16 * 1024,
+        limit_pipelined_requests: int = 1024,
         limit_connections: int | None = None,
         disable_extensions: list[str] | str | None = None,
         timeout_drain_notice: float = 1,
@@ -289,6 +290,7 @@ class Config:
         self.limit_header_count = limit_header_count
         self.limit_request_body = limit_request_body
         self.limit_chunk_extensions = limit_chunk_extensions
+        self.limit_pipelined_requests = limit_pipelined_requests
         self.limit_connections = limit_connections
         self.disable_extensions: list[str] = check_names(_as_list(disable_extensions))
         self.timeout_drain_notice = timeout_drain_notice

@@ -270,6 +270,7 @@ def run(
     limit_header_count: int = 256,
     limit_request_body: int | None = None,
     limit_chunk_extensions: int = 16 * 1024,
+    limit_pipelined_requests: int = 1024,
     limit_connections: int | None = None,
     disable_extensions: list[str] | str | None = None,
     timeout_drain_notice: float = 1,

@@ -373,6 +373,11 @@ GROUPS: dict[str, list[click.Option]] = {
             type=_SIZE,
         ),
         _option(
+            "--limit-pipelined-requests",
+            "Answer this many of the requests that a client has sent ahead, and close.",
+            type=_SIZE,
+        ),
+        _option(
             "--limit-connections",
             "Let new connections wait while there are this many. [default: as many "
             "as there are file descriptors]",

@@ -352,7 +352,10 @@ def tracked_files() -> list[Path]:
 
 def test_nothing_that_a_build_makes_is_tracked() -> None:
     tracked = {relative(path) for path in tracked_files()}
-    of_llhttp = {name for name in tracked if "llhttp" in name}
+    cases = "tests/wire/cases/"  # some are named after what they were found in
+    of_llhttp = {
+        name for name in tracked if "llhttp" in name and not name.startswith(cases)
+    }
     assert of_llhttp == {f"vendor/llhttp/{name}" for name in TRACKED_OF_LLHTTP}
     made = (".so", ".o", ".pyd", ".pyc", ".html")
     assert [name for name in tracked if name.endswith(made)] == []

@@ -26,6 +26,9 @@ cdef class Connection(DeadlineChannel):
     # Input that waits for its turn.
     cdef bytes _pending
     cdef Py_ssize_t _pending_at
+    # Of the input that was there at one moment: where it ends, requests served of it.
+    cdef Py_ssize_t _ahead_end
+    cdef Py_ssize_t _ahead
     # One request's.
     cdef HttpExchange _exchange     # None: no answer is owed
     cdef bint _request_open         # its body has not ended
@@ -41,6 +44,7 @@ cdef class Connection(DeadlineChannel):
     cdef int _process(self, bytes data, Py_ssize_t at) except -1
     cdef Py_ssize_t _serve(self, bytes data, Py_ssize_t at) except -1
     cdef int _begin(self) except -1
+    cdef int _end_pipeline(self) except -1
     cdef bint _is_for_another(self) except -1
     cdef int _hand_over(self, bytes rest) except -1
     cdef int _switch(self, bytes rest) except -1

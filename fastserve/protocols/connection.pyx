@@ -188,6 +188,7 @@ cdef class Connection(DeadlineChannel):
             # A second read that waits: the peer has to wait too. So no more than
             # one read and 64 KiB is ever kept.
             self._pending = self._pending[self._pending_at:] + data
+            self._ahead_end -= self._pending_at
             self._pending_at = 0
             return self._pause_reading()
         return self._process(data, 0)
@@ -220,6 +221,9 @@ cdef class Connection(DeadlineChannel):
 
     cdef int _process(self, bytes data, Py_ssize_t at) except -1:
         """Parse and serve, then write what the answers of this turn have come to."""
+        if self._ahead_end <= at:       # what was there has been served: count anew
+            self._ahead_end = PyBytes_GET_SIZE(data)
+            self._ahead = 0
         self._output.corked = True
         try:
             at = self._serve(data, at)
@@ -230,9 +234,11 @@ cdef class Connection(DeadlineChannel):
             self._pending_at = at
             if PyBytes_GET_SIZE(data) - at > HIGH_WATER:
                 self._pause_reading()
-        elif self._reading_paused and (
-                self._exchange is None or self._exchange.unread <= HIGH_WATER):
-            self.resume_reading()       # it was paused for what has had its turn now
+        else:
+            self._ahead_end = 0
+            if self._reading_paused and (
+                    self._exchange is None or self._exchange.unread <= HIGH_WATER):
+                self.resume_reading()   # it was paused for what has had its turn now
         self._output.end_turn()
         return self._settle()
 
@@ -268,7 +274,11 @@ cdef class Connection(DeadlineChannel):
                         self._switch(data[at:])
                         return size
                 begun += 1
+                self._ahead += 1
                 self._begin()
+                if (at < self._ahead_end
+                        and self._ahead >= self._shared.limit_pipelined_requests):
+                    self._end_pipeline()
             exchange = self._exchange
             body = parser.take_body()
             if body is not None and exchange is not None:
@@ -309,9 +319,25 @@ cdef class Connection(DeadlineChannel):
             parser.expect_continue)
         return 0
 
+    cdef int _end_pipeline(self) except -1:
+        """The last answer to a peer that has sent too many requests ahead.
+
+        RFC 9112 9.3.2: it has to send again what was not answered.
+        """
+        cdef Shared shared = self._shared
+
+        if self._keep:
+            self._keep = False
+            shared.report_limit(
+                "limit_pipelined_requests", "sent more than %g requests ahead",
+                shared.limit_pipelined_requests,
+                self.transport.get_extra_info("peername"))
+        return 0
+
     cdef int _run(self, HttpExchange exchange) except -1:
         cdef Shared shared = self._shared
         if shared.limit_concurrency >= 0 and shared.is_over_limit():
+            shared.count_limit("limit_concurrency")
             shared.logger.warning("Exceeded concurrency limit.")
             return exchange.run(service_unavailable)
         return exchange.run(shared.app_for(exchange.scope["headers"]))

@@ -47,6 +47,7 @@ cdef class DeadlineChannel(Channel):
     def _idle_over(self):
         self._timer = None
         if self._is_owed() and not self._has_unserved() and not self._closing:
+            self._shared.count_limit("timeout_keep_alive")
             self._close_idle()
 
     cdef int _forget_timer(self) except -1:
@@ -107,6 +108,8 @@ cdef class DeadlineChannel(Channel):
             self._confirming = False
             self._waiting = NO_DEADLINE
             return self._wait_idle()
+        if self._waiting == FOR_REQUEST and not self._lingering:
+            shared.count_limit("timeout_keep_alive")
         return self._close_idle()
 
     # --- what connection adds -----------------------------------------------------

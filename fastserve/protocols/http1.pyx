@@ -670,8 +670,8 @@ cdef class RequestParser:
             self._body = [self._body, chunk]
         return 0
 
-    # RFC 9112 7.1.1: a name is a token, and so is a value, or it is quoted. llhttp takes
-    # both empty, and a quote in the middle of a value.
+    # RFC 9112 7.1.1: a name is a token; a value is one, or quoted. llhttp also takes
+    # empty ones, and a quote in a value's middle.
 
     cdef int _on_extension(self, size_t size) except -1:
         self._extension_part += size

@@ -69,6 +69,7 @@ cdef class Shared:
     cdef uint32_t limit_header_size         # bytes
     cdef uint32_t limit_header_count
     cdef uint32_t limit_chunk_extensions    # bytes
+    cdef Py_ssize_t limit_pipelined_requests
     cdef uint64_t limit_request_body        # bytes; UINT64_MAX: none
     cdef int offers                 # extensions that are not disabled: bits of Offer
     cdef readonly bint keep_alive   # False: a configured header closes connections

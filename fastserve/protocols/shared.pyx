@@ -224,6 +224,7 @@ cdef class Shared:
         self.limit_header_size = config.limit_header_size
         self.limit_header_count = config.limit_header_count
         self.limit_chunk_extensions = config.limit_chunk_extensions
+        self.limit_pipelined_requests = config.limit_pipelined_requests
         self.limit_request_body = UINT64_MAX
         if config.limit_request_body is not None:
             self.limit_request_body = config.limit_request_body
@@ -406,12 +407,12 @@ cdef class Shared:
         return 0
 
     cpdef int report_limit(
-            self, str name, str text, double seconds, object peer) except -1:
-        """The same, and log it, if the log has room; text has a place for seconds."""
+            self, str name, str text, double limit, object peer) except -1:
+        """The same, and log it, if the log has room; text has a place for the limit."""
         self.count_limit(name)
         if self.may_report():
             self.logger.warning(
-                f"Closed, from %s: the peer {text} (--%s).", peer_name(peer), seconds,
+                f"Closed, from %s: the peer {text} (--%s).", peer_name(peer), limit,
                 name.replace("_", "-"))
         return 0
 

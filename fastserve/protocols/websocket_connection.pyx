@@ -30,6 +30,7 @@ from fastserve.protocols.websocket_handshake import (
 
 cdef enum:
     HIGH_WATER = 65536          # bytes that may come before the application accepts
+    MESSAGE_TOO_BIG = 1009
 
 # Seconds.
 cdef double CLOSE_WAIT = 10.0   # for the peer's close frame, as uvicorn
@@ -284,6 +285,11 @@ cdef class WebSocketConnection(WebSocketChannel):
 
     cdef int _fail(self) except -1:
         """RFC 6455 7.1.7: the peer has broken the rules."""
+        if self._frames.close_code == MESSAGE_TOO_BIG:
+            self._shared.report_limit(
+                "ws_max_size", "sent a message of more than %.12g bytes",
+                self._shared.config.ws_max_size,
+                self.transport.get_extra_info("peername"))
         self._answer_close()
         return self._finish()
 
@@ -437,6 +443,7 @@ cdef class WebSocketConnection(WebSocketChannel):
         if self._reading_paused:
             # What the peer may have sent is unread: the application is slow.
             return self._wait(FOR_LIFE, self._shared.ws_ping_timeout)
+        self._shared.count_limit("ws_ping_timeout")
         self._trace("keepalive ping timeout")
         self._exchange.peer_closed(1011, "keepalive ping timeout")
         self._output.write(

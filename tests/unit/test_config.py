@@ -43,6 +43,7 @@ OF_ITS_OWN = [
     "limit_header_count",
     "limit_request_body",
     "limit_chunk_extensions",
+    "limit_pipelined_requests",
     "limit_connections",
     "disable_extensions",
     "timeout_drain_notice",

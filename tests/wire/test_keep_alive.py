@@ -217,6 +217,8 @@ def test_a_body_that_nobody_wants_and_that_never_comes(
     client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
     assert client.last_answer().status == 200
     assert time.monotonic() - began >= 1
+    state = site.server.server.server_state
+    assert state.limits_met == {"timeout_keep_alive": 1}
 
 
 def test_keep_alive_of_zero_closes_at_once(start_server: Callable[..., Site]) -> None:

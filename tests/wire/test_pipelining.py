@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
+from collections.abc import Callable
 
 import pytest
 from harness.apps import (
     Gate,
+    Receive,
     Recorder,
+    Scope,
+    Send,
     body,
     echo,
     echo_path,
     read_body,
+    replies,
     respond,
     start,
 )
@@ -156,8 +162,11 @@ def test_the_next_does_not_wait_for_the_end_of_the_application(site: Site) -> No
     eventually(lambda: recorder.ended == 4)
 
 
-def test_other_connections_are_served_between(site: Site) -> None:
+def test_other_connections_are_served_between(
+    start_server: Callable[..., Site],
+) -> None:
     """A connection that pipelines without end does not hold up the others."""
+    site = start_server(limit_pipelined_requests=2000)
     begun, sent = threading.Event(), threading.Event()
 
     async def app(scope, receive, send):
@@ -280,3 +289,61 @@ def test_fin_after_the_last_of_several_requests(site: Site) -> None:
     client.finish()
     assert [client.answer().body for _ in range(5)] == [b"/%d" % n for n in range(5)]
     assert client.read_to_eof() == b""
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_more_requests_ahead_than_are_answered(
+    limit: int, start_server: Callable[..., Site]
+) -> None:
+    """The last answer says that it is the last, and nothing behind it is served."""
+    site = start_server(limit_pipelined_requests=limit)
+    site.app = recorder = Recorder(replies())
+    client = site.connect()
+    client.send(numbered(limit + 2))
+    for _ in range(limit - 1):
+        assert client.answer().header(b"connection") is None
+    last = client.last_answer()
+    assert (last.status, last.header(b"connection")) == (200, b"close")
+    assert recorder.paths == [f"/{n}" for n in range(limit)]
+    assert site.server.server.server_state.limits_met["limit_pipelined_requests"] == 1
+    assert re.fullmatch(
+        r"Closed, from 127\.0\.0\.1:\d+: the peer sent more than "
+        rf"{limit} requests ahead \(--limit-pipelined-requests\)\.",
+        site.warnings[0],
+    )
+
+
+def test_as_many_requests_ahead_as_are_answered(
+    start_server: Callable[..., Site],
+) -> None:
+    """Again and again: what was sent after an answer is not ahead of it."""
+    site = start_server(limit_pipelined_requests=3)
+    client = site.connect()
+    for _ in range(5):
+        client.send(REQUEST * 3)
+        for _ in range(3):
+            assert client.answer().header(b"connection") is None
+    assert site.warnings == []
+
+
+def test_requests_ahead_are_counted_while_one_is_answered(
+    start_server: Callable[..., Site],
+) -> None:
+    """A window of three that never closes is not four requests ahead."""
+    site = start_server(limit_pipelined_requests=4)
+    gates = {f"/{n}": Gate() for n in range(12)}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await gates[scope["path"]].wait()
+        await respond(send)
+
+    site.app = app
+    client = site.connect()
+    client.send(numbered(3))
+    for n in range(12):
+        gates[f"/{n}"].wait_reached()
+        if n < 9:
+            client.send(request(target=f"/{n + 3}"))
+        gates[f"/{n}"].open()
+        assert client.answer().header(b"connection") is None
+    assert site.warnings == []

@@ -58,6 +58,7 @@ def test_503_byte_for_byte(limit: int, start_server: Callable[..., Site]) -> Non
     )  # fmt: skip
     assert app.started == 0
     assert site.warnings == ["Exceeded concurrency limit."]
+    assert site.server.server.server_state.limits_met == {"limit_concurrency": 1}
     (access,) = site.records("uvicorn.access")
     assert access.args[1:] == ("GET", "/", "1.1", 503)
 

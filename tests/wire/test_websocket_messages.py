@@ -154,6 +154,9 @@ def test_a_message_over_the_limit_is_1009(
     peer.ended()
     eventually(lambda: recorder.ended)
     assert recorder.received[-1] == gone(1009, "message too big")
+    assert site.server.server.server_state.limits_met == {"ws_max_size": 1}
+    text = "the peer sent a message of more than 1000 bytes (--ws-max-size)."
+    assert site.warnings[0].endswith(text)
 
 
 @pytest.mark.parametrize("size", [100, 100_000])
