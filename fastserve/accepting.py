@@ -130,8 +130,11 @@ class Listener:
         for place in range(_BURST):
             lack = self._find_lack(sock)
             if lack:
-                # After the first: let the loop say whether another one waits.
-                return None if place else self._pause(sock, *lack)
+                # After the first: let the loop say whether another one waits. One that
+                # arrives may be counted twice, for a turn or two: it looks again.
+                if place or (self._arriving and self._count() < self._limit):
+                    return None
+                return self._pause(sock, *lack)
             try:
                 connection, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

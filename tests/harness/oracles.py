@@ -1,10 +1,14 @@
-"""What h11, a strict parser of its own, reads in the bytes of requests."""
+"""What the parsers of others, h11, httptools and aiohttp, read in bytes of requests."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import h11
+import httptools
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,63 @@ def read_by_h11(data: bytes, count: int) -> list[Read]:
         found.append(Read(bytes(head.method), target, headers, b"".join(parts)))
         data = peer.trailing_data[0]
     return found
+
+
+class _Kept:
+    """httptools' callbacks: the methods and bodies of whole requests."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
+        self.parser: httptools.HttpRequestParser | None = None
+        self._body = b""
+
+    def on_body(self, part: bytes) -> None:
+        self._body += part
+
+    def on_message_complete(self) -> None:
+        assert self.parser is not None
+        self.found.append((self.parser.get_method(), self._body))
+        self._body = b""
+
+
+def framed_by_httptools(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Method and body of each request, up to the first that it refuses."""
+    kept = _Kept()
+    kept.parser = httptools.HttpRequestParser(kept)
+    with contextlib.suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
+        kept.parser.feed_data(data)
+    return kept.found
+
+
+def framed_by_aiohttp(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The same by aiohttp's parser, read request by request: it refuses whole reads."""
+    found: list[tuple[bytes, bytes]] = []
+    loop = _Loop()
+    parser = HttpRequestParser(
+        BaseProtocol(loop), loop, 1 << 16, max_line_size=1 << 16, max_field_size=1 << 16
+    )
+    messages = []
+    for at in range(len(data)):
+        try:
+            more, upgraded, _ = parser.feed_data(data[at : at + 1])
+        except Exception:  # its errors have no common class
+            break
+        messages += more
+        if upgraded:
+            break
+    for message, body in messages:
+        if not body.is_eof() or body.exception() is not None:
+            break
+        text = b"".join(getattr(body, "_buffer", None) or ())
+        found.append((message.method.encode(), text))
+    return found
+
+
+class _Loop:
+    """What aiohttp's parser asks of a loop while it only parses."""
+
+    def get_debug(self) -> bool:
+        return False
+
+    def time(self) -> float:
+        return 0.0

@@ -177,7 +177,7 @@ def test_a_client_that_pipelines_to_a_waiting_app_is_held_back(site: Site) -> No
     assert recorder.started == 1
     gate.open()
     whole = sent // len(REQUEST)
-    assert [client.answer().status for _ in range(min(whole, 2000))][-1] == 200
+    assert [client.answer().status for _ in range(min(whole, 1000))][-1] == 200
 
 
 def test_reading_goes_on_after_each_pause(site: Site) -> None:
