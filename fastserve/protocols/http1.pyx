@@ -671,8 +671,7 @@ cdef class RequestParser:
         return 0
 
     # RFC 9112 7.1.1: a name is a token; a value is one, or quoted. llhttp also takes
-    # empty ones, and a quote in a value's middle.
-
+    # empty ones, and a quote in a value's middle. A name counts one byte more.
     cdef int _on_extension(self, size_t size) except -1:
         self._extension_part += size
         self._extension_size += size
@@ -681,7 +680,6 @@ cdef class RequestParser:
         return 0
 
     cdef int _on_extension_name(self) except -1:
-        # A name counts one more, however many reads it takes.
         if self._on_extension_part() != 0 or self._on_extension(1) != 0:
             return STOP
         self._extension_part = 0

@@ -32,7 +32,7 @@ class Proxied:
     def is_open(self) -> bool:
         try:
             return ask(self.connect(), "/pid").isdigit()
-        except (OSError, AssertionError):
+        except (OSError, AssertionError, http.client.HTTPException):
             return False
 
 
