@@ -1,9 +1,11 @@
 """The compressor of long WebSocket messages: isal's, where that is installed.
 
 ISA-L's igzip makes of 64 KiB of JSON what zlib's level 6 makes, in a fourteenth of its
-time; of prose, code and HTML up to 13 % more, always less than zlib's level 1. Its
-compressors are large, so that websocket makes one a message, and gives it the end of
-the message before it as a dictionary.
+time; of prose, code and HTML up to 13 % more. Where a text is few distinct words again
+and again its matches are worse: 64 KiB of 20 words in random order become 31 % more, of
+8 words 59 %, of 2 words 2.3 times as much; zlib's level 1 is within a tenth of that.
+Its compressors are large, so that websocket makes one a message, and gives it the end
+of the message before it as a dictionary.
 
 Never: an import of isal in a server that compresses no long message.
 """
