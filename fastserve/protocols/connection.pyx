@@ -512,6 +512,7 @@ cdef class Connection(DeadlineChannel):
         cdef object piece = self._writer.body(self._head, data, more)
         if more and self._head is not None and self._exchange is not None:
             self._exchange.head = self._head
+        self._output.streaming = more and self._head is None
         self._head = None
         if piece is not None:
             self._sent = True
@@ -520,6 +521,7 @@ cdef class Connection(DeadlineChannel):
 
     cdef int trailers(self, object headers, bint more) except -1:
         cdef bytes piece = self._writer.trailers(headers, more)
+        self._output.streaming = more
         if piece is not None:
             self._output.write(piece)
         return 0 if more else self._end_answer()

@@ -23,8 +23,11 @@ cdef class Output(Sender):
     cdef int _fd                    # where bytes are sent directly, or -1
     cdef WriteDeadline _deadline    #: None until the peer is slow to read
     cdef bint corked                # what is written is collected
+    cdef bint streaming             # more of the answer under way is to come
     cdef bint _queued               # to be sent at the end of the loop's turn
     cdef bint _buffered             # the transport may still hold output
+    cdef int _turns                 # for which a piece of a stream has been kept
+    cdef double _sent_at            # a piece of a stream; time.monotonic()
 
     cdef bint is_buffered(self) except -1
     cdef int open(self, object transport) except -1
@@ -37,6 +40,7 @@ cdef class Output(Sender):
     cdef int fail(self, object error) except -1
     cdef int write(self, object piece) except -1
     cdef int end_turn(self) except -1
+    cdef bint _keeps(self) except -1
     cdef int flush(self) except -1
     cdef int _collect(self, object piece) except -1
     cdef int _send_pieces(self, list pieces) except -1

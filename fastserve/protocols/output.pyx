@@ -9,6 +9,7 @@ Never: a byte out of order, a byte of its own, an unbounded collection.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.time cimport monotonic
 
 import os
 import socket
@@ -20,6 +21,9 @@ from fastserve.protocols cimport _c
 cdef enum:
     LIMIT = 65536               # bytes collected; more are sent at once
     GATHER = 16384              # up to this pieces are joined, above sent one by one
+    TURNS = 4                   # for which a piece of a stream may be kept
+
+cdef double SOON = 0.001        # seconds from one piece of a stream to the next
 
 
 cdef int descriptor(object transport) except -2:
@@ -143,10 +147,31 @@ cdef class Output(Sender):
     cdef int send_queued(self) except -1:
         self._queued = False
         try:
-            self.flush()
+            if self.streaming and self._collected is not None and self._keeps():
+                self._queued = True
+                self._shared.send_later(self)
+            else:
+                self.flush()
         except Exception as error:
             self.fail(error)
         return 0
+
+    cdef bint _keeps(self) except -1:
+        """Whether a piece of a stream waits for the next ones; asked once a turn.
+
+        An application that makes its pieces turn by turn would pay for a system call
+        a piece: four fifths of what a stream costs. A piece that follows another
+        within a millisecond waits for that long in all, and for no more than four
+        turns, which a loop with nothing else to do takes in microseconds.
+        """
+        cdef double now = monotonic()
+
+        if self._turns < TURNS and now - self._sent_at < SOON:
+            self._turns += 1
+            return True
+        self._turns = 0
+        self._sent_at = now
+        return False
 
     cdef int flush(self) except -1:
         """Send what is collected, now."""
