@@ -634,8 +634,11 @@ cdef class Connection(DeadlineChannel):
         self._pending = None
         if self._eof or self._closing or not self.transport.can_write_eof():
             return self._close()
+        try:
+            self.transport.write_eof()
+        except OSError:  # asyncio's, if the peer's RST came first
+            return self._close()
         self._lingering = True
-        self.transport.write_eof()
         self.resume_reading()
         return self._wait(TO_END, LINGER)
 

@@ -474,7 +474,10 @@ cdef class WebSocketConnection(WebSocketChannel):
         self._output.flush()
         if not self.transport.can_write_eof():
             return self._close()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # asyncio's, if the peer's RST came first
+            return self._close()
         if self._reading_paused:
             self._reading_paused = False
             self.transport.resume_reading()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import functools
 import heapq
 import itertools
@@ -111,6 +112,13 @@ class FakeHandle:
 
     def cancel(self) -> None:
         self.cancelled = True
+
+
+class ResetTransport(FakeTransport):
+    """The peer's RST has come, and asyncio's loop has not told yet."""
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
 
 class FakeLoop:

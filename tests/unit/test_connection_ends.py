@@ -15,6 +15,7 @@ from _fakes import (
     App,
     FakeTransport,
     Held,
+    ResetTransport,
     Wire,
     answer,
     body,
@@ -261,6 +262,17 @@ async def test_a_refused_request() -> None:
     wire.data(get(b"/3"), b"\0" * 1000)
     assert len(wire.transport.writes) == 1
     assert not wire.connection.eof_received()
+
+
+@on_loop
+async def test_a_refusal_that_meets_a_reset(caplog: pytest.LogCaptureFixture) -> None:
+    """FIN cannot be sent any more, which is no fault of the server."""
+    wire = Wire(make_shared(hello), ResetTransport())
+    wire.data(b"BAD\r\n")
+    assert wire.written.startswith(b"HTTP/1.1 400 ")
+    assert wire.calls == ["close"]
+    wire.lost()
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 @on_loop

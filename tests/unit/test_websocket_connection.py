@@ -6,7 +6,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from _fakes import FakeLoop, FakeTransport, Wire, make_shared, on_loop, turns
+import pytest
+from _fakes import (
+    FakeLoop,
+    FakeTransport,
+    ResetTransport,
+    Wire,
+    make_shared,
+    on_loop,
+    turns,
+)
 from harness.frames import BINARY, CLOSE, PING, PONG, TEXT, close, frame, server_frame
 from harness.websocket import ACCEPT, CONNECT, echo, handshake, say
 
@@ -96,6 +105,21 @@ async def test_no_pong_is_sent_behind_a_close_frame() -> None:
     await turns()
     assert sent_since(transport) == b""
     transport.protocol.connection_lost(None)
+
+
+@on_loop
+async def test_a_violation_that_meets_a_reset(caplog: pytest.LogCaptureFixture) -> None:
+    """FIN cannot be sent any more, which is no fault of the server."""
+    wire = Wire(make_shared(echo, ws_ping_interval=0), ResetTransport())
+    wire.data(handshake())
+    await turns()
+    assert wire.written.startswith(b"HTTP/1.1 101 ")
+    wire.transport.protocol.data_received(server_frame(TEXT, b"no mask"))
+    await turns()
+    assert wire.written.endswith(b"\x03\xeaa frame without a mask")
+    assert wire.calls == ["close"]
+    wire.transport.protocol.connection_lost(None)
+    assert "ERROR" not in {record.levelname for record in caplog.records}
 
 
 # -- more than may come before the application accepts ---------------------------------
