@@ -29,7 +29,7 @@ NEEDS := import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["pr
 
 .PHONY: build debug serve test test-python test-all test-c test-deploy autobahn fuzz leaks \
 	lint types bench gate load slowloris profile compare docs docs-serve docs-parts vendor \
-	wheel wheel-cross clean
+	soak wheel wheel-cross clean
 build: $(VENV)/tools
 	$(PY) setup.py -q build_ext --inplace
 debug: $(VENV)/tools
@@ -56,6 +56,9 @@ autobahn: $(VENV)/tools $(VENV)/installed
 # For FUZZ_SECONDS, 300 unless told; `make fuzz TARGETS="http1 ws_frame"` runs these.
 fuzz: $(VENV)/tools $(VENV)/fuzzer
 	$(PY) -P tests/fuzz/run.py $(TARGETS)
+# A million requests, 100,000 clients that leave, 10,000 WebSockets: nothing grows.
+soak: $(VENV)/tools $(VENV)/installed
+	$(PY) -P tests/isolated/soak.py $(OPTIONS)
 leaks: $(VENV)/tools $(VENV)/installed
 	$(PYTEST) tests/isolated
 
