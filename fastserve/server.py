@@ -140,11 +140,19 @@ class Server:
 
         keep_heap()
         raise_descriptor_limit()
-        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
-            try:
-                runner.run(self.serve(sockets=sockets))
-            finally:
-                self._leave_the_stubborn()
+        loop_factory = self.config.get_loop_factory()
+        if loop_factory is None:  # by the name that libraries replace
+            asyncio.run(self._serve_alone(sockets))
+        else:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(self._serve_alone(sockets))
+
+    async def _serve_alone(self, sockets: list[socket.socket] | None) -> None:
+        """serve(), on a loop that ends with it."""
+        try:
+            await self.serve(sockets=sockets)
+        finally:
+            self._leave_the_stubborn()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on the running loop, until told to end.
